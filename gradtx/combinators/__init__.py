@@ -1,0 +1,1 @@
+"""The grammar: ways of joining transformations, whatever they are."""

@@ -1,0 +1,1 @@
+"""The sentences: named optimizers, one file a family, written in the pieces."""

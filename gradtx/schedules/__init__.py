@@ -1,0 +1,1 @@
+"""Hyperparameters over time."""

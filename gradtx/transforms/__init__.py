@@ -1,0 +1,1 @@
+"""The words: pieces of one array idea each. No piece knows another."""
