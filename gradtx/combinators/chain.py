@@ -51,8 +51,6 @@ class named(Transform):
         return {self.name: self.inner.start(params)}
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        if not isinstance(state, dict) or set(state) != {self.name}:
-            raise TypeError(f"{self!r}: the state has no {self.name!r}. Was it made by the init of another optimizer?")
         updates, inner = self.inner.apply(updates, state[self.name], params, **extra)
         return updates, {self.name: inner}
 

@@ -54,11 +54,6 @@ class Pair(Transform):
         return self.State(*(side.start(params) for side in self._both()))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        if getattr(state, "_fields", None) != self.State._fields:
-            raise TypeError(
-                f"{self!r}: expected the state {self.State.__name__}{self.State._fields}, got {type(state).__name__}. "
-                "Was it made by the init of another optimizer?"
-            )
         one, two = self._both()
         a, a_state = one.apply(updates, state[0], params, **extra)
         b, b_state = two.apply(updates, state[1], params, **self.beside(a, extra))
@@ -128,7 +123,7 @@ class surprise(Transform):
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         if "numerator" not in extra:
             raise ValueError("surprise() listens to a numerator: put it into the denominator of a ratio.")
-        return map_updates(self, lambda u, m: u - m, updates, extra["numerator"]), state
+        return map_updates(self, lambda u, m: u - m, updates, extra["numerator"]), ()
 
 
 class blend(Pair):

@@ -34,7 +34,7 @@ class stateless(Transform):
             raise TypeError(f"stateless: function = {self.function!r} can't be called.")
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        return self.function(updates, params), state
+        return self.function(updates, params), ()
 
 
 class from_functions(Transform):

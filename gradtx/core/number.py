@@ -54,6 +54,12 @@ def number(h: Any, dtype: Any) -> Any:
     return h if h.dtype == dtype else jax.lax.convert_element_type(h, dtype)
 
 
+@functools.cache
+def tiny(dtype: Any) -> Any:
+    """The smallest normal number of a real dtype."""
+    return np.dtype(dtype).type(jnp.finfo(dtype).tiny)
+
+
 def is_zero(h: Any) -> bool:
     """Whether a hyperparameter is known to be zero, so that what it would add need not be computed."""
     return isinstance(h, float) and h == 0.0

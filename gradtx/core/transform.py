@@ -18,7 +18,7 @@ import numpy as np
 from gradtx.core.node import Node
 from gradtx.core.number import cast, in_dtype, wide, widest
 from gradtx.core.schedule import Schedule, check_scalar
-from gradtx.core.trees import Tree, as_arrays, check_trainable, enter, leave, map_updates
+from gradtx.core.trees import Tree, as_arrays, check_trainable, enter, leave, map_pairs, paths
 
 
 class OptState(NamedTuple):
@@ -59,8 +59,25 @@ class Transform(Node):
             raise TypeError(f"{self!r}: the state is a {type(state).__name__}; it must come from this transformation's init.")
         params = None if params is None else as_arrays(params)
         like = as_arrays(updates) if params is None else params
-        updates, inner = self.resolve(state.step).apply(enter(self, updates, params), state.inner, params, **extra)
+        now, entered = self.resolve(state.step), enter(self, updates, params)
+        try:
+            updates, inner = now.apply(entered, state.inner, params, **extra)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            self._check_state(state, like, error)
+            raise
+        if jax.tree.structure(inner) != jax.tree.structure(state.inner):
+            self._check_state(state, like)
         return leave(self, updates, like), OptState(saturating_increment(state.step), inner)
+
+    def _check_state(self, state: Any, params: Tree, cause: Exception | None = None) -> None:
+        """Raises if `init` would make another state than this."""
+        wanted, given = jax.eval_shape(self.init, params), state
+        if jax.tree.structure(wanted) != jax.tree.structure(given):
+            missing = [p for p in paths(wanted) if p not in paths(given)] or [p for p in paths(given) if p not in paths(wanted)]
+            where = f" They differ at {missing[0]}." if missing else ""
+            raise TypeError(
+                f"{self!r}: the state is not one that its init makes for these parameters; it may be that of another optimizer.{where}"
+            ) from cause
 
     def start(self, params: Tree) -> Any:
         """The state of this part. Reach the parameters through tree maps only, and copy what is kept (see `mirrors`)."""
@@ -68,7 +85,7 @@ class Transform(Node):
         return ()
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        """One step of this part."""
+        """One step of this part. The new state has the structure, shapes and dtypes of the old; `()` if nothing is remembered."""
         raise NotImplementedError(f"{type(self).__name__} must define apply(updates, state, params=None, **extra).")
 
     def emits(self, params: Tree) -> Tree:
@@ -150,7 +167,7 @@ class Pointwise(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         by_dtype = ByDType(self)
-        return jax.tree.map(lambda x: by_dtype[x.dtype].at(x), updates), state
+        return jax.tree.map(lambda x: by_dtype[x.dtype].at(x), updates), ()
 
 
 class Accumulator(Transform):
@@ -191,15 +208,11 @@ class Accumulator(Transform):
             new = piece.fold(cast(m, wider.dtype), wider)
             return cast(piece.read(new, wider), x.dtype), cast(new, m.dtype)
 
-        pairs = map_updates(self, one, updates, memory_of(self, state))
-        emitted, memory = jax.tree.transpose(jax.tree.structure(updates), PAIR, pairs)
+        emitted, memory = map_pairs(self, one, updates, state[0])
         return emitted, self.State(memory)
 
     # The words of an error about this piece's two trees.
     sides: ClassVar[tuple[str, str]] = ("the updates have", "the state has")
-
-
-PAIR = jax.tree.structure((0, 0))
 
 
 def full_like(params: Tree, value: Any, dtype: Any = None) -> Tree:
@@ -218,17 +231,6 @@ def memory_state(cls: type[Accumulator]) -> type[Any]:
     state = namedtuple(f"{title}State", [cls.memory_name or cls.__name__])  # noqa: PYI024
     state.__module__, state.__qualname__ = cls.__module__, f"{cls.__qualname__}.State"
     return state
-
-
-def memory_of(piece: Any, state: Any) -> Tree:
-    """The one field of a piece's state, which must be its own."""
-    field = piece.State._fields[0]
-    if getattr(state, "_fields", None) != (field,):
-        raise TypeError(
-            f"{piece!r}: expected its own state, {piece.State.__name__}({field}=...), got {type(state).__name__}"
-            f"{getattr(state, '_fields', '')}. Was it made by the init of another optimizer?"
-        )
-    return state[0]
 
 
 class ByDType(dict):

@@ -37,6 +37,17 @@ def map_updates(who: Any, f: Callable[..., Any], tree: Tree, *rest: Tree) -> Tre
         raise
 
 
+def map_pairs(who: Any, f: Callable[..., tuple[Any, Any]], tree: Tree, other: Tree) -> tuple[Tree, Tree]:
+    """Maps a function that gives two arrays, into two trees."""
+    leaves, structure = jax.tree.flatten(tree)
+    try:
+        pairs = [f(x, y) for x, y in zip(leaves, structure.flatten_up_to(other), strict=True)]
+    except (ValueError, TypeError, AttributeError) as error:
+        explain(who, tree, other, error)
+        raise
+    return structure.unflatten([a for a, _ in pairs]), structure.unflatten([b for _, b in pairs])
+
+
 def explain(who: Any, ours: Tree, theirs: Tree, cause: Exception | None = None) -> None:
     """Raises if two trees differ in structure or in a shape, naming the first path."""
     sides = getattr(who, "sides", ("the updates have", "the other tree has"))

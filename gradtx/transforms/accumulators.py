@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 
 from gradtx.core.recipe import optimizer
 from gradtx.core.transform import Accumulator, Transform
@@ -94,7 +94,7 @@ class running_max(Accumulator):
     accumulator_dtype: DType = None
 
     def fold(self, memory: Any, x: Any) -> Any:
-        return jnp.maximum(self.decay * memory, x)
+        return jax.lax.max(self.decay * memory, x)
 
 
 @optimizer
@@ -150,4 +150,4 @@ class sign_ema(Accumulator):
     accumulator_dtype: DType = None
 
     def fold(self, memory: Any, x: Any) -> Any:
-        return memory - (1 - self.decay) * jnp.sign(memory - x) * x
+        return memory - (1 - self.decay) * jax.lax.sign(memory - x) * x

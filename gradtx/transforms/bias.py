@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core.number import number, real
+from gradtx.core.number import number, real, tiny
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
 from gradtx.typing import Decay
@@ -63,6 +63,6 @@ class bias_correction(Transform):
         decay = number(self.decay, state.product.dtype)
         product = state.product * decay
         # The floor matters only if the decay has been 1 so far, and the average therefore zero.
-        weight = jnp.maximum(1 - product * decay**self.ahead, float(jnp.finfo(product.dtype).tiny))
+        weight = jnp.maximum(1 - product * decay**self.ahead, tiny(product.dtype))
         by_dtype = {d: number(weight, d) for d in {u.dtype for u in jax.tree.leaves(updates)}}
         return jax.tree.map(lambda u: u / by_dtype[u.dtype], updates), BiasCorrectionState(product)

@@ -68,4 +68,4 @@ class clip_by_global_norm(Transform):
         most = number(self.max_norm, norm.dtype)
         factor = jnp.where(norm > most, most / jnp.maximum(norm, most), 1.0)
         by_dtype = {d: number(factor, d) for d in {u.dtype for u in jax.tree.leaves(updates)}}
-        return jax.tree.map(lambda u: u * by_dtype[u.dtype], updates), state
+        return jax.tree.map(lambda u: u * by_dtype[u.dtype], updates), ()

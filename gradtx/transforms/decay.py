@@ -46,9 +46,9 @@ class add_decayed_weights(Transform):
         return self.mask is None
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
+        if is_zero(self.weight_decay):
+            return updates, ()
         if params is None:
-            if is_zero(self.weight_decay):
-                return updates, state
             raise ValueError("add_decayed_weights needs the parameters: call update(updates, state, params).")
         by_dtype = {d: number(self.weight_decay, d) for d in {u.dtype for u in jax.tree.leaves(updates)}}
 
@@ -56,4 +56,4 @@ class add_decayed_weights(Transform):
             return u + by_dtype[u.dtype] * cast(p, u.dtype) if chosen else u
 
         rest = () if self.mask is None else (select(self, self.mask, params),)
-        return jax.tree.map(decayed, updates, params, *rest), state
+        return jax.tree.map(decayed, updates, params, *rest), ()

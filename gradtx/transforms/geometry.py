@@ -31,4 +31,4 @@ class centralize(Transform):
         def centered(u: Any) -> Any:
             return u - jnp.mean(u, axis=tuple(range(1, u.ndim)), keepdims=True) if u.ndim > 1 and u.size else u
 
-        return jax.tree.map(centered, updates), state
+        return jax.tree.map(centered, updates), ()

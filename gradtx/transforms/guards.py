@@ -60,4 +60,4 @@ class set_to_zero(Transform):
         return ()
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        return jax.tree.map(lambda u: u if u.dtype == FLOAT0 else jnp.zeros_like(u), updates), state
+        return jax.tree.map(lambda u: u if u.dtype == FLOAT0 else jnp.zeros_like(u), updates), ()

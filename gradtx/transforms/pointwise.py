@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.core.number import is_zero
+from gradtx.core.number import is_zero, tiny
 from gradtx.core.transform import Pointwise
 from gradtx.core.trees import Tree
 from gradtx.typing import Hyper, NonNegative
@@ -37,7 +37,7 @@ class square(Pointwise):
     """
 
     def at(self, x: Any) -> Any:
-        return jnp.real(x * jnp.conj(x)) if jnp.iscomplexobj(x) else x * x
+        return jnp.real(x * jnp.conj(x)) if jnp.iscomplexobj(x) else jax.lax.mul(x, x)
 
     def emits(self, params: Tree) -> Tree:
         return real_like(params)
@@ -54,7 +54,7 @@ class absolute(Pointwise):
     """
 
     def at(self, x: Any) -> Any:
-        return jnp.abs(x)
+        return jax.lax.abs(x)
 
     def emits(self, params: Tree) -> Tree:
         return real_like(params)
@@ -71,7 +71,7 @@ class sign(Pointwise):
     """
 
     def at(self, x: Any) -> Any:
-        return jnp.sign(x)
+        return jax.lax.sign(x)
 
 
 class sqrt(Pointwise):
@@ -87,7 +87,7 @@ class sqrt(Pointwise):
     """
 
     def at(self, x: Any) -> Any:
-        return jnp.sqrt(floored(x))
+        return jax.lax.sqrt(floored(x))
 
 
 class power(Pointwise):
@@ -227,7 +227,7 @@ class clip(Pointwise):
 
 def floored(x: Any) -> Any:
     """At least the smallest normal number: one equation, and no NaN at zero in value or derivative."""
-    return jnp.maximum(x, float(jnp.finfo(x.dtype).tiny))
+    return jax.lax.max(x, tiny(x.dtype))
 
 
 def real_like(params: Tree) -> Tree:

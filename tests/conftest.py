@@ -1,0 +1,24 @@
+"""Every test runs under strict dtype promotion, without rank promotion, and with warnings as errors."""
+
+import os
+
+import jax
+import pytest
+
+FULL = os.environ.get("GRADTX_FULL") == "1"
+
+
+@pytest.fixture(autouse=True)
+def strict(request):
+    if request.node.get_closest_marker("lenient"):  # another library's code runs inside
+        yield
+        return
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
+
+
+def pytest_collection_modifyitems(items):
+    if not FULL:
+        for item in items:
+            if item.get_closest_marker("full"):
+                item.add_marker(pytest.mark.skip(reason="full size: make test-all"))
