@@ -116,7 +116,9 @@ def test_hypergradients_agree_with_finite_differences(row):
 
 @every_optimizer
 def test_hypergradients_are_finite_at_zero_gradients(row):
-    grad = jax.grad(lambda tx: jnp.sum(run(tx, jnp.ones(3), 5, lambda x, t: jnp.zeros_like(x))))(jax.tree.map(jnp.asarray, row.tx))
+    grad = jax.grad(lambda tx: jnp.sum(run(tx, jnp.ones(3), 5, lambda x, t: jnp.zeros_like(x))))(
+        jax.tree.map(jnp.asarray, row.tx)
+    )
     assert all(np.isfinite(g) for g in jax.tree.leaves(grad)), grad
 
 
@@ -160,8 +162,7 @@ def test_complex_parameters(row):
         return x * (1 + 0.1 * t.astype(x.dtype))
 
     real, embedded, turned = (
-        run(row.tx, jnp.asarray(START[:3] * z, d), 30, bowl)
-        for z, d in ((1, "float32"), (1, "complex64"), (turn, "complex64"))
+        run(row.tx, jnp.asarray(START[:3] * z, d), 30, bowl) for z, d in ((1, "float32"), (1, "complex64"), (turn, "complex64"))
     )
     assert embedded.dtype == "complex64"
     np.testing.assert_allclose(embedded, real, rtol=1e-4, atol=1e-5)
@@ -263,5 +264,5 @@ def test_refuses_the_state_of_another(row):
         foreign = other.tx.init(x)
         if types(foreign) == types(row.tx.init(x)):
             continue
-        with pytest.raises((TypeError, ValueError), match="another optimizer"):
+        with pytest.raises((TypeError, ValueError), match="another optimizer|the state has nothing"):
             row.tx.update(x, foreign, x)

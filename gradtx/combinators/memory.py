@@ -100,4 +100,8 @@ class feedback(Transform):
 
     def children(self, state: Any) -> dict[str, tuple[Transform, Any]]:
         none = self._none
-        return {"listen": (self.listen, none(self.listen)), "memory": (self.memory, state), "size": (self.size, none(self.size))}
+        return {
+            "listen": (self.listen, none(self.listen)),
+            "memory": (self.memory, state),
+            "size": (self.size, none(self.size)),
+        }

@@ -39,9 +39,9 @@ class masked(Transform):
     Example:
         >>> import gradtx, jax.numpy as jnp
         >>> tx = gradtx.masked(gradtx.scale(2.0), "w*")
-        >>> params = {"w1": jnp.array(1.0), "b": jnp.array(1.0)}
+        >>> params = {"w1": jnp.ones(1), "b": jnp.ones(1)}
         >>> tx.update(params, tx.init(params))[0]
-        {'b': Array(1., dtype=float32), 'w1': Array(2., dtype=float32)}
+        {'b': Array([1.], dtype=float32), 'w1': Array([2.], dtype=float32)}
     """
 
     inner: Transform
@@ -96,9 +96,9 @@ class partition(Transform):
     Example:
         >>> import gradtx, jax.numpy as jnp
         >>> tx = gradtx.partition({"*/bias": gradtx.sgd(1.0), "*": gradtx.sgd(0.5)})
-        >>> params = {"dense": {"kernel": jnp.array(1.0), "bias": jnp.array(1.0)}}
+        >>> params = {"dense": {"kernel": jnp.ones(1), "bias": jnp.ones(1)}}
         >>> tx.update(params, tx.init(params), params)[0]
-        {'dense': {'bias': Array(-1., dtype=float32), 'kernel': Array(-0.5, dtype=float32)}}
+        {'dense': {'bias': Array([-1.], dtype=float32), 'kernel': Array([-0.5], dtype=float32)}}
     """
 
     labels: tuple[Any, ...]
@@ -153,8 +153,10 @@ class partition(Transform):
             labelled = label(self, self.param_labels, tree)
         for path, name in jax.tree_util.tree_leaves_with_path(labelled):
             if name not in self.labels:
-                raise ValueError(f"partition: {path_string(path)!r} has the label {name!r}, for which there is no transformation; "
-                                 f"there are {list(self.labels)}.")
+                raise ValueError(
+                    f"partition: {path_string(path)!r} has the label {name!r}, for which there is no transformation; "
+                    f"there are {list(self.labels)}."
+                )
         return [
             (name, transform, jax.tree.map(lambda x, name=name: x == name, labelled))
             for name, transform in zip(self.labels, self.transforms, strict=True)

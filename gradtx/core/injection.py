@@ -50,7 +50,9 @@ class inject_hyperparams(Transform):
 
     def check(self) -> None:
         if not isinstance(self.inner, Transform):
-            raise TypeError(f"inject_hyperparams: inner = {self.inner!r} is not a transformation; give one made, such as adam(1e-3).")
+            raise TypeError(
+                f"inject_hyperparams: inner = {self.inner!r} is not a transformation; give one made, such as adam(1e-3)."
+            )
 
     def start(self, params: Tree) -> InjectState:
         leaves = jax.tree_util.tree_leaves_with_path(self.inner)

@@ -72,7 +72,9 @@ def map_params(tx: Transform, f: Callable[..., Any], state: Any, params: Tree, *
 
     def one(path: Path, leaf: Any) -> Any:
         if path not in where:
-            raise ValueError(f"map_params: {jax.tree_util.keystr(path)} is not in the state that {tx!r} makes for these parameters.")
+            raise ValueError(
+                f"map_params: {jax.tree_util.keystr(path)} is not in the state that {tx!r} makes for these parameters."
+            )
         mirrored = where[path]
         return leaf if mirrored is None else f(leaf, *(side[mirrored[0]] for side in sides))
 

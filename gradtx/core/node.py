@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import dataclasses
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
@@ -156,9 +156,7 @@ def _kinds(cls: type) -> dict[str, Kind]:
         return {}
     hints = typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
     unannotated = getattr(cls, "_unannotated", ())
-    return {
-        f.name: kind_of(None if f.name in unannotated else hints[f.name], f.default, Node) for f in fields
-    }
+    return {f.name: kind_of(None if f.name in unannotated else hints[f.name], f.default, Node) for f in fields}
 
 
 def _register(cls: type[Node]) -> None:
@@ -209,7 +207,9 @@ def _hashable(value: Any, owner: str, name: str) -> Any:
     except TypeError as error:
         if not isinstance(value, np.ndarray | jax.Array):
             return _hashable_tree(value, owner, name, error)
-        raise TypeError(f"{owner}: {name} selects code and must be static and hashable, got an array; give a Python value.") from error
+        raise TypeError(
+            f"{owner}: {name} selects code and must be static and hashable, got an array; give a Python value."
+        ) from error
     return value
 
 

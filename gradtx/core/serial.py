@@ -102,7 +102,9 @@ def _in(x: Any, functions: Mapping[str, Callable[..., Any]]) -> Any:
         return re.compile(x["regex"], x["flags"])
     if "function" in x:
         if x["function"] not in functions:
-            raise ValueError(f"from_dict: the function {x['function']!r} is needed: from_dict(data, functions={{{x['function']!r}: ...}}).")
+            raise ValueError(
+                f"from_dict: the function {x['function']!r} is needed: from_dict(data, functions={{{x['function']!r}: ...}})."
+            )
         return functions[x["function"]]
     cls = Node.registry.get(x.get("type", ""))
     if cls is None:

@@ -55,7 +55,11 @@ def explain(who: Any, ours: Tree, theirs: Tree, cause: Exception | None = None) 
     for path in [*a, *(p for p in b if p not in a)]:
         x, y = a.get(path), b.get(path)
         if x is None or y is None:
-            hint = " A gradient that is None is a frozen or filtered parameter: leave it out of the parameters too." if x is None else ""
+            hint = (
+                " A gradient that is None is a frozen or filtered parameter: leave it out of the parameters too."
+                if x is None
+                else ""
+            )
             raise ValueError(f"{who!r}: at {path or 'the root'} {sides[0]} {_say(x)}, {sides[1]} {_say(y)}.{hint}") from cause
         if np.shape(x) != np.shape(y):
             raise ValueError(f"{who!r}: at {path or 'the root'} {sides[0]} {_say(x)}, {sides[1]} {_say(y)}.") from cause

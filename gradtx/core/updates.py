@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-
 from gradtx.core.number import cast, widest
 from gradtx.core.trees import FLOAT0, Tree, as_arrays, map_updates
 

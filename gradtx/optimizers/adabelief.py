@@ -13,9 +13,7 @@ from gradtx.typing import Decay, NonNegative
 
 
 @optimizer
-def scale_by_belief(
-    b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-16, eps_root: NonNegative = 1e-16
-) -> Transform:
+def scale_by_belief(b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-16, eps_root: NonNegative = 1e-16) -> Transform:
     """AdaBelief's direction: $u = \\hat\\mu / (\\sqrt{\\hat\\nu} + \\varepsilon)$ with $\\nu \\leftarrow \\beta_2\\nu + (1-\\beta_2)(g - \\mu)^2 + \\varepsilon_r$.
 
     Args:

@@ -45,7 +45,9 @@ def sgd(
     """
     if momentum is None:
         return scale_by_learning_rate(learning_rate)
-    return chain(scale_by_momentum(momentum, nesterov, accumulator_dtype=accumulator_dtype), scale_by_learning_rate(learning_rate))
+    return chain(
+        scale_by_momentum(momentum, nesterov, accumulator_dtype=accumulator_dtype), scale_by_learning_rate(learning_rate)
+    )
 
 
 @optimizer

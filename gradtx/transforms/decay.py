@@ -33,9 +33,9 @@ class add_decayed_weights(Transform):
     Example:
         >>> import gradtx, jax.numpy as jnp
         >>> tx = gradtx.add_decayed_weights(0.1, mask="kernel")
-        >>> params = {"kernel": jnp.array(2.0), "bias": jnp.array(2.0)}
-        >>> tx.update({"kernel": 0.0, "bias": 0.0}, tx.init(params), params)[0]
-        {'bias': Array(0., dtype=float32, weak_type=True), 'kernel': Array(0.2, dtype=float32)}
+        >>> params = {"kernel": jnp.full(1, 2.0), "bias": jnp.full(1, 2.0)}
+        >>> tx.update({"kernel": jnp.zeros(1), "bias": jnp.zeros(1)}, tx.init(params), params)[0]
+        {'bias': Array([0.], dtype=float32), 'kernel': Array([0.2], dtype=float32)}
     """
 
     weight_decay: NonNegative = 0.0

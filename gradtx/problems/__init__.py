@@ -1,0 +1,46 @@
+"""Functions with known answers, as values."""
+
+from gradtx.problems.problem import Problem, all_problems
+from gradtx.problems.surfaces import (
+    ackley,
+    beale,
+    beale_unbounded,
+    bent_bowl,
+    booth,
+    cliff,
+    goldstein_price,
+    himmelblau,
+    levy,
+    long_valley,
+    plateau,
+    quadratic_1d,
+    quadratic_2d,
+    rastrigin,
+    rosenbrock,
+    saddle,
+    styblinski_tang,
+    three_hump_camel,
+)
+
+__all__ = [
+    "Problem",
+    "ackley",
+    "all_problems",
+    "beale",
+    "beale_unbounded",
+    "bent_bowl",
+    "booth",
+    "cliff",
+    "goldstein_price",
+    "himmelblau",
+    "levy",
+    "long_valley",
+    "plateau",
+    "quadratic_1d",
+    "quadratic_2d",
+    "rastrigin",
+    "rosenbrock",
+    "saddle",
+    "styblinski_tang",
+    "three_hump_camel",
+]

@@ -1,0 +1,97 @@
+"""Each problem against its published minimum; the published ends of runs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gradtx
+from gradtx.problems import all_problems, beale, bent_bowl, quadratic_1d, quadratic_2d, saddle
+from gradtx.solve import trajectory
+
+
+@pytest.mark.parametrize("problem", all_problems(), ids=lambda p: p.name)
+def test_minimum_is_where_it_is_said_to_be(problem):
+    with jax.enable_x64(True):
+        assert problem(jnp.array(problem.start)).shape == ()
+        for point in problem.at:
+            np.testing.assert_allclose(problem(jnp.array(point)), problem.minimum, atol=1e-9)
+            np.testing.assert_allclose(problem.gradient(jnp.array(point)), 0, atol=1e-6)
+            values = [problem(jnp.array(point) + 1e-3 * jnp.array(d)) for d in np.eye(problem.dimension)]
+            assert all(v >= problem.minimum for v in values)
+
+
+def test_powers_of_a_fifth_and_of_four_fifths():
+    with jax.enable_x64(True):
+        one = trajectory(quadratic_1d, gradtx.sgd(0.4), jnp.array([1.0]), 3).points[:, 0]
+        np.testing.assert_allclose(one, [1, 0.2, 0.04, 0.008], rtol=1e-12)
+        two = trajectory(quadratic_2d, gradtx.sgd(0.1), jnp.array([2.0, 3.0]), 5).points
+        np.testing.assert_allclose(two, np.outer(0.8 ** np.arange(6), [2, 3]), rtol=1e-12)
+
+
+# Where the published demonstration settings end on Beale's function after 1000 steps in float64 (shared methods, section 2).
+BEALE = {
+    "gradient descent": (gradtx.sgd(0.002), (2.71871, 0.42051)),
+    "momentum": (gradtx.sgd(0.001, momentum=0.9), (2.98200, 0.49547)),
+    "nesterov": (gradtx.nesterov(0.0005, 0.9), (2.90259, 0.47463)),
+    "adagrad": (gradtx.adagrad(0.5, initial_accumulator_value=0.0, eps=1e-6), (2.73098, 0.42222)),
+    "adadelta": (gradtx.adadelta(rho=0.9, eps=1e-6), (2.93988, 0.50819)),
+    "rmsprop": (gradtx.rmsprop(0.01, decay=0.9, eps=1e-8), (3.00216, 0.49424)),
+    "adam": (gradtx.adam(0.1, b1=0.9, b2=0.97, eps=1e-6), (3.00119, 0.49766)),
+    "adamax": (gradtx.adamax(0.5, eps=1e-6), (2.85327, 0.46021)),
+    "nadam": (gradtx.nadam(0.3, eps=1e-6), (3.00000, 0.50000)),
+}
+
+
+@pytest.mark.parametrize("name", BEALE)
+def test_ends_of_the_demonstrations_on_beale(name):
+    tx, end = BEALE[name]
+    with jax.enable_x64(True):
+        points = trajectory(beale, tx, jnp.array(beale.start), 1000).points
+    np.testing.assert_allclose(points[-1], end, atol=6e-6)
+
+
+@pytest.mark.parametrize(
+    ("tx", "wanted"),
+    [
+        (gradtx.sgd(0.01), 349),
+        (gradtx.sgd(0.01, momentum=0.95), 62),
+        (gradtx.nesterov(0.01, 0.95), 59),
+        (gradtx.adagrad(0.01, initial_accumulator_value=0.0, eps=1e-8), 1263),
+        (gradtx.adadelta(rho=0.9, eps=1e-8), None),
+        (gradtx.rmsprop(0.01, decay=0.9, eps=1e-8), 72),
+        (gradtx.adam(0.01), 77),
+    ],
+    ids=str,
+)
+def test_steps_to_leave_the_saddle(tx, wanted):
+    if wanted is None:
+        pytest.skip("the published 76 is at an epsilon that is not stated")
+    with jax.enable_x64(True):
+        y = trajectory(saddle, tx, jnp.array(saddle.start), 1300).points[:, 1]
+    assert int(np.argmax(np.abs(y) > 1)) == wanted
+
+
+def test_demonstrations_in_three_dimensions_descend():
+    for tx in (gradtx.sgd(0.1), gradtx.sgd(0.01, momentum=0.9), gradtx.nesterov(0.01), gradtx.adagrad(0.5), gradtx.adam(0.1)):
+        values = trajectory(bent_bowl, tx, jnp.array(bent_bowl.start), 300).values
+        assert values[-1] < 0.02 * values[0]
+
+
+def test_straight_line_fit():
+    # 18 points; steepest descent on half the mean square from (1, 1) at rate 0.01 until every entry of the gradient is below 1e-5.
+    y = np.array([2, 3, 3, 5, 8, 10, 10, 13, 15, 15, 16, 19, 19, 20, 22, 22, 25, 28.0])
+    design = np.stack([np.ones(18), np.arange(1.0, 19)], 1)
+    with jax.enable_x64(True):
+        a, b = jnp.asarray(design), jnp.asarray(y)
+        points = trajectory(lambda w: jnp.sum((a @ w - b) ** 2) / 36, gradtx.sgd(0.01), jnp.ones(2), 4500).points
+    grads = design.T @ (design @ np.asarray(points).T - y[:, None]) / 18
+    first = int(np.argmax(np.all(np.abs(grads) < 1e-5, axis=0)))
+    assert first == 4344
+    np.testing.assert_allclose(points[first], (0.1372987, 1.4767766), atol=6e-8)
+
+
+def test_mapped_over_starts_and_rates():
+    rates, starts = jnp.array([0.1, 0.2]), jnp.array([[1.0, 2.0], [3.0, -1.0]])
+    run = jax.vmap(lambda lr, x: trajectory(quadratic_2d, gradtx.sgd(lr), x, 4).points[-1])
+    np.testing.assert_allclose(run(rates, starts), starts * ((1 - 2 * rates) ** 4)[:, None], rtol=1e-5)
