@@ -264,5 +264,5 @@ def test_refuses_the_state_of_another(row):
         foreign = other.tx.init(x)
         if types(foreign) == types(row.tx.init(x)):
             continue
-        with pytest.raises((TypeError, ValueError), match="another optimizer|the state has nothing"):
+        with pytest.raises((TypeError, ValueError), match=r"another optimizer|the state has nothing"):
             row.tx.update(x, foreign, x)

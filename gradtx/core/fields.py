@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 Number = float | int | np.ndarray | np.generic | jax.Array
 ScalarOrSchedule = Number | Callable[[Any], Any]
@@ -50,18 +51,19 @@ class DTypeName:
     """Marks a floating dtype, kept by its name: hashable, printable, and the same in every process."""
 
 
-# A hyperparameter of a transformation: a number or a schedule.
-Hyper = Annotated[ScalarOrSchedule, Interval()]
-NonNegative = Annotated[ScalarOrSchedule, Interval(0)]
-Positive = Annotated[ScalarOrSchedule, Interval(0, open_low=True)]
-Decay = Annotated[ScalarOrSchedule, Interval(0, 1, open_high=True)]
-Fraction = Annotated[ScalarOrSchedule, Interval(0, 1)]
+# A hyperparameter of a transformation: a number or a schedule (`ScalarOrSchedule`). To the type checker it is Any, since the
+# rule or piece that does arithmetic with it only ever sees a number.
+Hyper = Annotated[Any, Interval()]
+NonNegative = Annotated[Any, Interval(0)]
+Positive = Annotated[Any, Interval(0, open_low=True)]
+Decay = Annotated[Any, Interval(0, 1, open_high=True)]
+Fraction = Annotated[Any, Interval(0, 1)]
 # The same for what can't be scheduled, such as the arguments of a schedule.
-Real = Annotated[Number, Interval(schedulable=False)]
-NonNegativeReal = Annotated[Number, Interval(0, schedulable=False)]
-PositiveReal = Annotated[Number, Interval(0, open_low=True, schedulable=False)]
+Real = Annotated[Any, Interval(schedulable=False)]
+NonNegativeReal = Annotated[Any, Interval(0, schedulable=False)]
+PositiveReal = Annotated[Any, Interval(0, open_low=True, schedulable=False)]
 
-Key = Annotated[int | jax.Array | np.ndarray, Leaf()]
+Key = Annotated[Any, Leaf()]
 DType = Annotated[Any, DTypeName()]
 
 
@@ -119,7 +121,7 @@ def to_hyper(value: Any, interval: Interval, owner: str, name: str) -> Any:
         raise TypeError(f"{owner}: {name} = {value!r} is not a number; it must be {interval}.")
     if isinstance(value, int | float | np.number):
         value = float(value)
-    elif isinstance(value, jax.core.Tracer):
+    elif isinstance(value, Tracer):
         return value
     elif not isinstance(value, np.ndarray | jax.Array):
         raise TypeError(f"{owner}: {name} = {value!r} is not a number; it must be {interval}.")

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, dataclass_transform
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from gradtx.core.fields import Kind, kind_of, to_dtype_name, to_hyper
 from gradtx.core.show import show
@@ -109,7 +110,7 @@ class Node:
 
     def _arguments(self) -> list[str]:
         """The arguments that a user would write, defaults left out."""
-        fields = {f.name: f.default for f in dataclasses.fields(self)}
+        fields = {f.name: f.default for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         values = {name: getattr(self, name) for name in self._kinds}
         return [f"{name}={show(v)}" for name, v in values.items() if not _is_default(v, fields[name])]
 
@@ -179,7 +180,7 @@ def _register(cls: type[Node]) -> None:
             object.__setattr__(x, name, value)
         return x
 
-    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)  # type: ignore[arg-type]
 
 
 def _hyper(value: Any, kind: Kind, owner: str, name: str) -> Any:
@@ -221,7 +222,7 @@ def _hashable_tree(value: Any, owner: str, name: str, error: TypeError) -> Stati
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    if isinstance(value, np.ndarray | jax.Array | jax.core.Tracer):
+    if isinstance(value, np.ndarray | jax.Array | Tracer):
         return False
     return type(value) is type(default) and bool(value == default)
 
@@ -232,7 +233,7 @@ def _identity(x: Any) -> Any:
         return (type(x), *(_identity(getattr(x, n)) for n in x._kinds))
     if isinstance(x, tuple | list):
         return (type(x), *map(_identity, x))
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, Tracer):
         raise TypeError(
             "An optimizer that holds traced values has no value to compare or hash. Pass it to jit, vmap or grad as an argument, "
             "or keep its leaves in the state (inject_hyperparams) where a static optimizer is required."

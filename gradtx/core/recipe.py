@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, ParamSpec
 
 import jax
+from jax.core import Tracer
 
 from gradtx.core.node import Node, trusted
 from gradtx.core.schedule import Schedule
@@ -145,4 +146,4 @@ def _arguments(node: Node) -> dict[str, Any]:
 
 
 def _is_open(x: Any) -> bool:
-    return isinstance(x, Schedule | jax.core.Tracer)
+    return isinstance(x, Schedule | Tracer)

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from gradtx.core.node import Node, StaticTree, type_name
 
@@ -60,7 +61,7 @@ def _out(x: Any, where: str) -> Any:
         return {"type": type_name(type(x)), **{n: _out(getattr(x, n), f"{where}.{n}") for n in x._kinds}}
     if isinstance(x, StaticTree):
         return {"tree": _out_tree(x.tree, where)}
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, Tracer):
         raise TypeError(f"to_dict: {where} is traced; take the dictionary outside jit, vmap and grad.")
     if isinstance(x, np.ndarray | jax.Array):
         if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):

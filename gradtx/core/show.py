@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 _SHORT = {"float": "f", "bfloat": "bf", "int": "i", "uint": "u", "complex": "c", "bool": "bool"}
 
@@ -30,7 +31,7 @@ def show(value: Any) -> str:
 def show_array(x: Any) -> str:
     """`f32[4,6]`, and `f32(0.1)` for a scalar that has a value."""
     name = dtype_name(x.dtype)
-    if x.ndim == 0 and not isinstance(x, jax.core.Tracer) and name != "key":
+    if x.ndim == 0 and not isinstance(x, Tracer) and name != "key":
         return f"{name}({np.asarray(x).item()!r})" if x.dtype.itemsize > 4 else f"{name}({float(x):.7g})"
     return f"{name}[{','.join(map(str, x.shape))}]"
 

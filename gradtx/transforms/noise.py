@@ -17,7 +17,7 @@ from gradtx.typing import Hyper, Key, NonNegative
 class AddNoiseState(NamedTuple):
     """The steps taken, and the key as data (so that it can be saved like any array)."""
 
-    count: jax.Array
+    step: jax.Array
     key_data: jax.Array
 
 
@@ -33,7 +33,7 @@ class add_noise(Transform):
         key: a seed or a random key. It is a leaf: map over it for many runs.
 
     Returns:
-        A transformation with the state `AddNoiseState(count, key_data)`.
+        A transformation with the state `AddNoiseState(step, key_data)`.
 
     Raises:
         ValueError: `eta` is negative, or one of the numbers is not finite.
@@ -57,15 +57,15 @@ class add_noise(Transform):
         return AddNoiseState(jnp.zeros((), jnp.int32), key_data(self.key))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.count)
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
         eta, gamma = number(self.eta, jnp.float32), number(self.gamma, jnp.float32)
-        deviation = jnp.sqrt(eta / (1 + state.count.astype(jnp.float32)) ** gamma)
+        deviation = jnp.sqrt(eta / (1 + state.step.astype(jnp.float32)) ** gamma)
 
         def noisy(path: Any, u: Any) -> Any:
             own = jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
             return u + number(deviation, u.dtype) * jax.random.normal(own, u.shape, u.dtype)
 
-        count = saturating_increment(state.count)
+        count = saturating_increment(state.step)
         return jax.tree_util.tree_map_with_path(noisy, updates), AddNoiseState(count, state.key_data)
 
 
