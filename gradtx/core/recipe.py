@@ -11,7 +11,7 @@ from typing import Any, ClassVar, ParamSpec
 import jax
 from jax.core import Tracer
 
-from gradtx.core.node import Node, trusted
+from gradtx.core.node import Node, StaticTree, trusted
 from gradtx.core.schedule import Schedule
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree
@@ -140,8 +140,6 @@ def walk(node: Any) -> typing.Iterator[Transform]:
 
 
 def _arguments(node: Node) -> dict[str, Any]:
-    from gradtx.core.node import StaticTree
-
     return {n: v.tree if isinstance(v := getattr(node, n), StaticTree) else v for n in node._kinds}
 
 

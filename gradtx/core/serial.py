@@ -93,6 +93,8 @@ def _in(x: Any, functions: Mapping[str, Callable[..., Any]]) -> Any:
         return tuple(_in(v, functions) for v in x)
     if not isinstance(x, Mapping):
         return x
+    if "type" in x:  # first of all: a field of a node may be called as one of the marks below
+        return _in_node(x, functions)
     if "tree" in x:
         return StaticTree.of(_in_tree(x["tree"], functions))
     if "array" in x:
@@ -107,9 +109,13 @@ def _in(x: Any, functions: Mapping[str, Callable[..., Any]]) -> Any:
                 f"from_dict: the function {x['function']!r} is needed: from_dict(data, functions={{{x['function']!r}: ...}})."
             )
         return functions[x["function"]]
-    cls = Node.registry.get(x.get("type", ""))
+    raise ValueError(f"from_dict: {dict(x)!r} is nothing that to_dict writes.")
+
+
+def _in_node(x: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Node:
+    cls = Node.registry.get(x["type"])
     if cls is None:
-        raise ValueError(f"from_dict: unknown type {x.get('type')!r}. Import the module that defines it before loading.")
+        raise ValueError(f"from_dict: unknown type {x['type']!r}. Import the module that defines it before loading.")
     fields = {k: _in(v, functions) for k, v in x.items() if k != "type"}
     if set(fields) != set(cls._kinds):
         raise ValueError(f"from_dict: {cls.__name__} has the fields {list(cls._kinds)}, the dictionary {list(fields)}.")
