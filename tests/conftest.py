@@ -9,6 +9,15 @@ FULL = os.environ.get("GRADTX_FULL") == "1"
 
 
 @pytest.fixture(autouse=True)
+def exempt(request):
+    """Skips, with its reason, a property from which a row of the table is exempt."""
+    row = getattr(request.node, "callspec", None) and request.node.callspec.params.get("row")
+    reason = getattr(row, "exempt", {}).get(request.node.originalname.removeprefix("test_"))
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
 def strict(request):
     if request.node.get_closest_marker("lenient"):  # another library's code runs inside
         yield

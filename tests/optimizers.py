@@ -4,10 +4,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gradtx
-from tests import references as r
+from tests.references import classical as r
+from tests.running import START
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +23,14 @@ class Row:
     optax: str | None = None  # the same, in Optax
     optax_sign: float = 1.0
     tolerance: float = 2e-5  # of float32 against float64 after 200 steps, absolute and relative
+    shape: tuple[int, ...] = (6,)  # of the parameter on which it is compared; six numbers in all
+    exempt: dict[str, str] = dataclasses.field(
+        default_factory=dict
+    )  # a property's name (the test's, without `test_`): the reason
+
+    @property
+    def start(self) -> np.ndarray:
+        return START.reshape(self.shape)
 
 
 TABLE = [

@@ -12,12 +12,21 @@ CURVATURE = np.array([1.0, 0.5, 2.0, 0.1, 1.5, 3.0])
 PHASE = np.arange(6.0)
 
 
+def value(x, t):
+    """At point `x`, of six numbers in any shape, and step `t`, for NumPy and JAX arrays alike."""
+    xp, (c, p, t) = _constants(x, t)
+    return xp.sum(c * x * x / 2 - 0.1 * xp.cos(3 * x) + 0.5 * xp.cos(t + p) * x)
+
+
 def gradient(x, t):
-    """At point `x` and step `t`, for NumPy and JAX arrays alike."""
-    if isinstance(x, np.ndarray):
-        return CURVATURE * x + 0.3 * np.sin(3 * x) + 0.5 * np.cos(t + PHASE)
-    c, p, t = (jnp.asarray(a, x.dtype) for a in (CURVATURE, PHASE, t))
-    return c * x + 0.3 * jnp.sin(3 * x) + 0.5 * jnp.cos(t + p)
+    """Of `value`."""
+    xp, (c, p, t) = _constants(x, t)
+    return c * x + 0.3 * xp.sin(3 * x) + 0.5 * xp.cos(t + p)
+
+
+def _constants(x, t):
+    xp = np if isinstance(x, np.ndarray) else jnp
+    return xp, (xp.asarray(a, x.dtype) for a in (CURVATURE.reshape(x.shape), PHASE.reshape(x.shape), t))
 
 
 def run(tx, x, steps=STEPS, grad=gradient):
@@ -25,7 +34,9 @@ def run(tx, x, steps=STEPS, grad=gradient):
 
     def step(carry, t):
         x, state = carry
-        u, state = tx.update(grad(gradtx.gradient_params(tx, state, x), t), state, x)
+        at = gradtx.gradient_params(tx, state, x)
+        extra = {"value": value(at, t), "value_fn": lambda q: value(q, t)} if grad is gradient else {}
+        u, state = tx.update(grad(at, t), state, x, **extra)
         return (gradtx.apply_updates(x, u), state), None
 
     return jax.lax.scan(step, (x, tx.init(x)), jnp.arange(steps))[0][0]

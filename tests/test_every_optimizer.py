@@ -11,7 +11,7 @@ import pytest
 
 import gradtx
 from tests.optimizers import TABLE, every_optimizer
-from tests.running import START, STEPS, gradient, hyper_leaves, run, types
+from tests.running import START, STEPS, gradient, hyper_leaves, run, types, value
 
 optax = pytest.importorskip("optax")
 
@@ -19,9 +19,9 @@ optax = pytest.importorskip("optax")
 @every_optimizer
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_follows_its_equations(row, dtype):
-    wanted = row.reference(gradient, START, STEPS, **row.settings)
+    wanted = row.reference(gradient, row.start, STEPS, **row.settings)
     with jax.enable_x64(dtype == "float64"):
-        got = np.asarray(jax.jit(lambda x: run(row.tx, x))(jnp.asarray(START, dtype)))
+        got = np.asarray(jax.jit(lambda x: run(row.tx, x))(jnp.asarray(row.start, dtype)))
     assert got.dtype == dtype
     tolerance = row.tolerance if dtype == "float32" else 1e-10
     np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
@@ -33,11 +33,12 @@ def test_follows_its_equations(row, dtype):
 def test_agrees_with_optax(row, dtype):
     theirs = eval(f"optax.{row.optax}", {"optax": optax})
     with jax.enable_x64(dtype == "float64"):
-        x = jnp.asarray(START, dtype)
+        x = jnp.asarray(row.start, dtype)
 
         def step(carry, t):
             x, state = carry
-            u, state = theirs.update(gradient(x, t), state, x)
+            extra = {"value": value(x, t), "value_fn": lambda q: value(q, t)}
+            u, state = optax.with_extra_args_support(theirs).update(gradient(x, t), state, x, **extra)
             return (x + row.optax_sign * u, state), None
 
         wanted = jax.lax.scan(step, (x, theirs.init(x)), jnp.arange(STEPS))[0][0]
@@ -72,7 +73,7 @@ def test_compiles_once_for_two_learning_rates(row):
         traces.append(tx)
         return run(tx, x, 3)
 
-    x = jnp.asarray(START, jnp.float32)
+    x = jnp.asarray(row.start, jnp.float32)
     a, b = once(row.tx, x), once(gradtx.adjust(row.tx, learning_rate=0.02), x)
     assert len(traces) == 1
     assert not np.allclose(a, b)
@@ -90,7 +91,7 @@ def test_compiles_once_for_two_learning_rates(row):
 def test_vmap_equals_one_at_a_time(row):
     factors = jnp.array([1.0, 0.5, 0.25])
     stacked = jax.tree.map(lambda h: h * factors, row.tx)
-    x = jnp.asarray(START, jnp.float32)
+    x = jnp.asarray(row.start, jnp.float32)
     together = jax.jit(jax.vmap(lambda tx: run(tx, x, 50)))(stacked)
     for i, f in enumerate(factors):
         alone = run(jax.tree.map(lambda h, f=f: h * float(f), row.tx), x, 50)
@@ -100,7 +101,7 @@ def test_vmap_equals_one_at_a_time(row):
 @every_optimizer
 def test_hypergradients_agree_with_finite_differences(row):
     with jax.enable_x64(True):
-        x = jnp.asarray(START)
+        x = jnp.asarray(row.start)
         loss = jax.jit(lambda tx: jnp.sum(run(tx, x, 20) ** 2))
         grad = jax.grad(loss)(jax.tree.map(jnp.asarray, row.tx))
         assert type(grad) is type(row.tx)
@@ -218,7 +219,7 @@ def test_shapes_alone_give_the_state(row):
 
 @every_optimizer
 def test_every_hyperparameter_takes_a_schedule(row):
-    x = jnp.asarray(START, jnp.float32)
+    x = jnp.asarray(row.start, jnp.float32)
     for name in hyper_leaves(row.tx):
         value = getattr(row.tx, name)
         moving = gradtx.linear_schedule(value, 0.5 * value, 10)
@@ -239,7 +240,7 @@ def test_every_hyperparameter_takes_a_schedule(row):
 
 @every_optimizer
 def test_hyperparameters_in_the_state_change_nothing(row):
-    x = jnp.asarray(START, jnp.float32)
+    x = jnp.asarray(row.start, jnp.float32)
     tx = gradtx.inject_hyperparams(row.tx)
     np.testing.assert_allclose(run(tx, x, 20), run(row.tx, x, 20), rtol=1e-5, atol=1e-6)
     state = tx.init(x.astype(jnp.bfloat16))
