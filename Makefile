@@ -32,7 +32,7 @@ typecheck: .venv/ready
 	$(BIN)/pyright
 
 bench: .venv/ready
-	$(BIN)/python benchmarks/cost.py
+	$(BIN)/python -m benchmarks.cost
 
 clean:
 	rm -rf .venv runs build dist .pytest_cache .ruff_cache .hypothesis
