@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
 
-from gradtx.core.number import cast, is_zero
+import jax
+
+from gradtx.core.number import cast, is_zero, times
 from gradtx.core.transform import ByDType, Transform, check_stage
 from gradtx.core.trees import Tree, map_updates
 from gradtx.typing import Hyper, NonNegative
@@ -96,7 +98,7 @@ class ratio(Pair):
     State = RatioState
 
     def join(self, a: Any, b: Any) -> Any:
-        return a / cast(b if is_zero(self.eps) else b + self.eps, a.dtype)
+        return jax.lax.div(a, cast(b if is_zero(self.eps) else b + self.eps, a.dtype))
 
     def beside(self, first: Tree, extra: dict[str, Any]) -> dict[str, Any]:
         return {**extra, "numerator": first}
@@ -153,7 +155,7 @@ class blend(Pair):
     second: Transform
 
     def join(self, a: Any, b: Any) -> Any:
-        return self.weight * a + (1 - self.weight) * b
+        return jax.lax.add(times(self.weight, a), times(1 - self.weight, b))
 
 
 class add(Pair):
@@ -180,4 +182,4 @@ class add(Pair):
     second: Transform
 
     def join(self, a: Any, b: Any) -> Any:
-        return a + b
+        return jax.lax.add(a, b)

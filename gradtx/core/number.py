@@ -54,6 +54,11 @@ def number(h: Any, dtype: Any) -> Any:
     return h if h.dtype == dtype else jax.lax.convert_element_type(h, dtype)
 
 
+def times(h: Any, x: Any) -> Any:
+    """`h * x` for a hyperparameter in the arithmetic of `x`: by lax, which traces in half the time of Python's operator."""
+    return h * x if x.dtype.kind == "c" else jax.lax.mul(x, h)
+
+
 @functools.cache
 def tiny(dtype: Any) -> Any:
     """The smallest normal number of a real dtype."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 
+from gradtx.core.number import times
 from gradtx.core.recipe import optimizer
 from gradtx.core.transform import Accumulator, Transform
 from gradtx.typing import Decay, DType, Fraction, Hyper
@@ -40,7 +41,7 @@ class ema(Accumulator):
     accumulator_dtype: DType = None
 
     def fold(self, memory: Any, x: Any) -> Any:
-        return self.decay * memory + (1 - self.decay) * x
+        return jax.lax.add(times(self.decay, memory), times(1 - self.decay, x))
 
 
 class accumulate(Accumulator):
@@ -64,7 +65,7 @@ class accumulate(Accumulator):
     accumulator_dtype: DType = None
 
     def fold(self, memory: Any, x: Any) -> Any:
-        return memory + x
+        return jax.lax.add(memory, x)
 
 
 class running_max(Accumulator):
@@ -94,7 +95,7 @@ class running_max(Accumulator):
     accumulator_dtype: DType = None
 
     def fold(self, memory: Any, x: Any) -> Any:
-        return jax.lax.max(self.decay * memory, x)
+        return jax.lax.max(times(self.decay, memory), x)
 
 
 @optimizer
@@ -150,4 +151,4 @@ class sign_ema(Accumulator):
     accumulator_dtype: DType = None
 
     def fold(self, memory: Any, x: Any) -> Any:
-        return memory - (1 - self.decay) * jax.lax.sign(memory - x) * x
+        return memory - times(1 - self.decay, jax.lax.sign(jax.lax.sub(memory, x))) * x

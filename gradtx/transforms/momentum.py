@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from gradtx.core.number import cast, is_zero
+from gradtx.core.number import cast, is_zero, times
 from gradtx.core.transform import Accumulator
 from gradtx.core.trees import Tree
 from gradtx.typing import DType, Fraction
@@ -50,10 +50,10 @@ class scale_by_momentum(Accumulator):
     memory_name = "trace"
 
     def fold(self, memory: Any, x: Any) -> Any:
-        return self.decay * memory + (x if is_zero(self.dampening) else (1 - self.dampening) * x)
+        return jax.lax.add(times(self.decay, memory), x if is_zero(self.dampening) else times(1 - self.dampening, x))
 
     def read(self, memory: Any, x: Any) -> Any:
-        return self.decay * memory + x if self.nesterov else memory
+        return jax.lax.add(times(self.decay, memory), x) if self.nesterov else memory
 
 
 class velocity(Accumulator):
@@ -85,7 +85,7 @@ class velocity(Accumulator):
     accumulator_dtype: DType = None
 
     def fold(self, memory: Any, x: Any) -> Any:
-        return self.decay * memory + x
+        return jax.lax.add(times(self.decay, memory), x)
 
     def gradient_params(self, state: Any, params: Tree) -> Tree:
         return jax.tree.map(lambda p, v: cast(p + cast(self.decay * v, p.dtype), p.dtype), params, state.velocity)

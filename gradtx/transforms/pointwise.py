@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.core.number import is_zero, tiny
+from gradtx.core.number import is_zero, times, tiny
 from gradtx.core.transform import Pointwise
 from gradtx.core.trees import Tree
 from gradtx.typing import Hyper, NonNegative
@@ -153,7 +153,7 @@ class scale(Pointwise):
     step_size: Hyper
 
     def at(self, x: Any) -> Any:
-        return self.step_size * x
+        return times(self.step_size, x)
 
 
 class scale_by_schedule(Pointwise):
@@ -173,7 +173,7 @@ class scale_by_schedule(Pointwise):
     step_size_fn: Hyper
 
     def at(self, x: Any) -> Any:
-        return self.step_size_fn * x
+        return times(self.step_size_fn, x)
 
 
 class scale_by_learning_rate(Pointwise):
@@ -197,7 +197,7 @@ class scale_by_learning_rate(Pointwise):
     flip_sign: bool = True
 
     def at(self, x: Any) -> Any:
-        return (-self.learning_rate if self.flip_sign else self.learning_rate) * x
+        return times(-self.learning_rate if self.flip_sign else self.learning_rate, x)
 
 
 class clip(Pointwise):
