@@ -52,30 +52,42 @@ class Classifier(nn.Module):
         return nn.Dense(10)(nn.relu(nn.Dense(32)(x)))
 
 
-def main() -> None:
+def digits():
+    """Images and labels to train on, and those held out: a stratified fifth."""
     images, labels = load_digits(return_X_y=True)
     data = train_test_split(images / 16.0, labels, test_size=0.2, stratify=labels, random_state=0)
-    x, x_test, y, y_test = (jnp.asarray(a, d) for a, d in zip(data, ("float32", "float32", "int32", "int32"), strict=True))
+    return tuple(jnp.asarray(a, d) for a, d in zip(data, ("float32", "float32", "int32", "int32"), strict=True))
+
+
+def trainer(data, steps):
+    """A function from an optimizer and a seed to the final training loss and the test accuracy of one run."""
+    x, x_test, y, y_test = data
     model = Classifier()
 
     def cross_entropy(params, x, y):
         return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(model.apply(params, x)), y[:, None], axis=1))
 
     def train(tx, seed):
-        """Final training loss and test accuracy of one run."""
         key = jax.random.key(seed)
         params = model.init(key, x[:1])
 
         def step(carry, key):
             params, state = carry
             rows = jax.random.randint(key, (BATCH,), 0, len(x))
-            grads = jax.grad(cross_entropy)(gradtx.gradient_params(tx, state, params), x[rows], y[rows])
-            updates, state = tx.update(grads, state, params)
+            loss = lambda p: cross_entropy(p, x[rows], y[rows])
+            value, grads = jax.value_and_grad(loss)(gradtx.gradient_params(tx, state, params))
+            updates, state = tx.update(grads, state, params, value=value, value_fn=loss)
             return (gradtx.apply_updates(params, updates), state), None
 
-        (params, _), _ = jax.lax.scan(step, (params, tx.init(params)), jax.random.split(key, STEPS))
-        return cross_entropy(params, x, y), jnp.mean(jnp.argmax(model.apply(params, x_test), axis=1) == y_test)
+        (params, state), _ = jax.lax.scan(step, (params, tx.init(params)), jax.random.split(key, steps))
+        judged = gradtx.evaluation_params(tx, state, params)
+        return cross_entropy(judged, x, y), jnp.mean(jnp.argmax(model.apply(judged, x_test), axis=1) == y_test)
 
+    return train
+
+
+def main() -> None:
+    train = trainer(digits(), STEPS)
     over_seeds = jax.vmap(train, in_axes=(None, 0))
     over_rates = jax.jit(
         jax.vmap(lambda tx, rate, seeds: over_seeds(gradtx.adjust(tx, learning_rate=rate), seeds), (None, 0, None))
