@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
-import typing
+import inspect
+import sys
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self, dataclass_transform
 
@@ -42,16 +43,40 @@ class Node:
     _kinds: ClassVar[dict[str, Kind]] = {}
     _data: ClassVar[tuple[str, ...]] = ()
     _static: ClassVar[tuple[str, ...]] = ()
+    _positional: ClassVar[tuple[str, ...]] = ()
+    _defaults: ClassVar[dict[str, Any]] = {}
     registry: ClassVar[dict[str, type[Node]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        dataclasses.dataclass(frozen=True, repr=False, eq=False)(cls)
-        cls._kinds = _kinds(cls)
+        # Methods that dataclasses would generate for each class anew stand below, once: generating them is most of an import.
+        dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
+        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        cls._kinds = {f.name: _kind(cls, f) for f in fields}
         cls._data = tuple(n for n, k in cls._kinds.items() if k.leaf)
         cls._static = tuple(n for n, k in cls._kinds.items() if not k.leaf)
+        cls._positional = tuple(f.name for f in fields if not f.kw_only)
+        cls._defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+        if "__signature__" not in vars(cls):
+            cls.__signature__ = _signature(cls, fields)
         Node.registry[type_name(cls)] = cls
         _register(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        given = self._positional[: len(args)]
+        values = {**self._defaults, **dict(zip(given, args, strict=False)), **kwargs}
+        if len(given) < len(args) or values.keys() != self._kinds.keys() or not kwargs.keys().isdisjoint(given):
+            try:
+                inspect.signature(type(self)).bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{type(self).__name__}: {error}; its arguments are {list(self._kinds)}.") from None
+        self._set(**values)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise dataclasses.FrozenInstanceError(f"{type(self).__name__} is a value; make another with replace({name}=...).")
+
+    def __delattr__(self, name: str) -> None:
+        raise dataclasses.FrozenInstanceError(f"{type(self).__name__} is a value; {name} can't be deleted.")
 
     def __post_init__(self) -> None:
         if _trusted.get():
@@ -64,7 +89,7 @@ class Node:
         """Raises if the fields don't fit each other; overridden where there is something to check."""
 
     def _set(self, **fields: Any) -> None:
-        """For classes with an `__init__` of their own."""
+        """Fills a new node, and checks it; for classes with an `__init__` of their own too."""
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         self.__post_init__()
@@ -110,9 +135,9 @@ class Node:
 
     def _arguments(self) -> list[str]:
         """The arguments that a user would write, defaults left out."""
-        fields = {f.name: f.default for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         values = {name: getattr(self, name) for name in self._kinds}
-        return [f"{name}={show(v)}" for name, v in values.items() if not _is_default(v, fields[name])]
+        missing = dataclasses.MISSING
+        return [f"{name}={show(v)}" for name, v in values.items() if not _is_default(v, self._defaults.get(name, missing))]
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -151,13 +176,35 @@ def type_name(cls: type) -> str:
     return cls.__qualname__ if cls.__module__.startswith("gradtx.") else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _kinds(cls: type) -> dict[str, Kind]:
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    if not fields:
-        return {}
-    hints = typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
-    unannotated = getattr(cls, "_unannotated", ())
-    return {f.name: kind_of(None if f.name in unannotated else hints[f.name], f.default, Node) for f in fields}
+def _kind(cls: type[Node], field: dataclasses.Field[Any]) -> Kind:
+    if field.name in getattr(cls, "_unannotated", ()):
+        return kind_of(None, field.default, Node)
+    annotation = field.type
+    if isinstance(annotation, str):
+        owner = next(c for c in cls.__mro__ if field.name in vars(c).get("__annotations__", {}))
+        annotation = evaluated(annotation, vars(sys.modules[owner.__module__]), {cls.__name__: cls})
+    return kind_of(annotation, field.default, Node)
+
+
+def evaluated(annotation: Any, scope: dict[str, Any], local: dict[str, Any] | None = None) -> Any:
+    """What an annotation written as a string stands for; a bare name, as most are, is looked up without compiling it."""
+    if not isinstance(annotation, str):
+        return annotation
+    return scope[annotation] if annotation in scope else eval(annotation, scope, local)
+
+
+def _signature(cls: type[Node], fields: tuple[dataclasses.Field[Any], ...]) -> inspect.Signature:
+    """What help and editors show: the fields, or the arguments of an `__init__` of its own."""
+    if cls.__init__ is not Node.__init__:
+        _, *rest = inspect.signature(cls.__init__).parameters.values()
+        return inspect.Signature(rest)
+    kinds, empty = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY), inspect.Parameter.empty
+    return inspect.Signature(
+        [
+            inspect.Parameter(f.name, kinds[f.kw_only is True], default=cls._defaults.get(f.name, empty), annotation=f.type)
+            for f in fields
+        ]
+    )
 
 
 def _register(cls: type[Node]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, ParamSpec
 import jax
 from jax.core import Tracer
 
-from gradtx.core.node import Node, StaticTree, trusted
+from gradtx.core.node import Node, StaticTree, evaluated, trusted
 from gradtx.core.schedule import Schedule
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree
@@ -90,7 +90,7 @@ def schedule(rule: Callable[P, Schedule]) -> Callable[P, RecipeSchedule]:
 def rule_class(rule: Callable[..., Any], base: type[Node]) -> type[Node]:
     """The class whose fields are the parameters of `rule`."""
     signature = inspect.signature(rule)
-    hints = typing.get_type_hints(rule, include_extras=True)
+    hints = {name: evaluated(a, rule.__globals__) for name, a in rule.__annotations__.items()}
     namespace: dict[str, Any] = {"rule": staticmethod(rule), "__annotations__": {}}
     unannotated = []
     for name, parameter in signature.parameters.items():
@@ -107,11 +107,10 @@ def rule_class(rule: Callable[..., Any], base: type[Node]) -> type[Node]:
         elif keyword:
             namespace[name] = dataclasses.field(kw_only=True)
     namespace["_unannotated"] = tuple(unannotated)
+    namespace["__signature__"] = signature.replace(return_annotation=signature.empty)
     for attribute in ("__doc__", "__module__", "__qualname__"):
         namespace[attribute] = getattr(rule, attribute)
-    cls = type(rule.__name__, (base,), namespace)
-    cls.__signature__ = signature.replace(return_annotation=signature.empty)  # type: ignore[attr-defined]
-    return cls
+    return type(rule.__name__, (base,), namespace)
 
 
 def check_composition(recipe: Recipe, composed: Any) -> Transform:
