@@ -70,10 +70,10 @@ def test_best_rate_of_gradient_descent():
 
 def test_best_rate_of_heavy_ball():
     # (2 / (√λ1 + √λn))², ((√λn - √λ1) / (√λn + √λ1))², and the root of the latter. Both roots of a mode coincide there, so that
-    # it shrinks as k·β^(k/2): the k makes 2^(1/1000) of the measured factor.
+    # it shrinks as k·β^(k/2): from k = 400 to 800 the k makes 2^(1/400) more of the factor.
     alpha, beta = (2 / 1.1) ** 2, (0.9 / 1.1) ** 2
     np.testing.assert_allclose([alpha, beta], [3.30578512, 0.66942149], rtol=1e-8)
-    np.testing.assert_allclose(rate(diagonal, gradtx.sgd(alpha, momentum=beta), 1000), 0.81818182, rtol=1e-3)
+    np.testing.assert_allclose(rate(diagonal, gradtx.sgd(alpha, momentum=beta), 400) / 2 ** (1 / 400), 0.81818182, rtol=1e-4)
 
 
 def test_stability_of_heavy_ball():
@@ -224,8 +224,10 @@ SECOND = dict(b1=0.9, b2=0.99, eps=0.0)
 
 def test_second_counterexample_misleads_adam():
     gradients = jnp.asarray(np.where(np.arange(1, 100_001) % 101 == 1, 1010.0, -10.0))
-    last, _ = online(gradtx.adam(0.01, **SECOND), gradients, jnp.zeros(()))
-    np.testing.assert_allclose(last, 1, atol=0.02)
+    _, played = online(gradtx.adam(0.01, **SECOND), gradients, jnp.zeros(()))
+    # At +1 whenever the large loss comes, which is what it costs, and never far from it.
+    assert np.all(played[10_100::101] == 1)
+    assert played[10_000:].min() > 0.9
 
 
 @pytest.mark.parametrize(("corrected", "end"), [(True, -0.9933), (False, -0.94643)])
@@ -344,12 +346,18 @@ def test_what_diverging_runs_get():
     start = jnp.array(beale_unbounded.start)
     for tx in (gradtx.sgd(0.002), gradtx.sgd(0.001, momentum=0.9), gradtx.nesterov(0.0005, 0.9)):
         points = np.asarray(trajectory(beale_unbounded, tx, start, 6).points)
-        assert np.abs(points[3]).max() > 1e3, tx
-        assert not np.all(np.abs(points[-1]) < 1e12), tx
-    for tx in (gradtx.rmsprop(0.01, eps=1e-8), gradtx.adam(0.1, b2=0.97, eps=1e-6), gradtx.adamax(0.5, eps=1e-6), gradtx.nadam(0.3, eps=1e-6)):
-        points = np.asarray(trajectory(beale_unbounded, tx, start, 1000).points)
-        np.testing.assert_allclose(points[-1], [3, 0.5], atol=0.25, err_msg=repr(tx))
+        assert np.abs(points[2]).max() < 1e11 < 1e50 < np.abs(points[3]).max(), tx
+        assert np.all(np.isnan(points[-1])), tx
+    adaptive = (
+        gradtx.rmsprop(0.01, eps=1e-8),
+        gradtx.adam(0.1, b2=0.97, eps=1e-6),
+        gradtx.adamax(0.5, eps=1e-6),
+        gradtx.nadam(0.3, eps=1e-6),
+    )
+    for tx in adaptive:
+        points = np.asarray(trajectory(beale_unbounded, tx, start, 5000).points)
         assert np.all(np.isfinite(points))
+        np.testing.assert_allclose(points[-1], [3, 0.5], atol=0.01, err_msg=repr(tx))
 
 
 # θ ← θ - m / √(V + ε) with m = φ(g₁ … g_t) and V = ψ(g₁ … g_t): sums and maxima with weights over the whole past, and no recursion.
