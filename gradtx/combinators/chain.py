@@ -88,7 +88,7 @@ class chain(Transform):
     stages: tuple[Transform, ...]
 
     def __init__(self, *stages: Transform | tuple[str, Transform]) -> None:
-        self._set(stages=tuple(named(*s) if isinstance(s, tuple) and len(s) == 2 else s for s in stages))
+        self._set(stages=tuple(named(*s) if type(s) is tuple and len(s) == 2 else s for s in stages))
 
     def check(self) -> None:
         for stage in self.stages:

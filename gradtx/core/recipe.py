@@ -83,7 +83,17 @@ class RecipeSchedule(Schedule):
 
 
 def schedule(rule: Callable[P, Schedule]) -> Callable[P, RecipeSchedule]:
-    """Makes a class of schedules from a function that composes one. As `optimizer` does for optimizers."""
+    """Makes a class of schedules from a function that composes one. As `optimizer` does for optimizers.
+
+    Example:
+        >>> import gradtx
+        >>> @gradtx.schedule
+        ... def rise_and_hold(peak: gradtx.typing.Real, steps: gradtx.typing.PositiveReal):
+        ...     return gradtx.join_schedules([gradtx.linear_schedule(0.0, peak, steps), gradtx.constant_schedule(peak)], [steps])
+        >>> s = rise_and_hold(1.0, steps=4)
+        >>> s, [float(s(t)) for t in (0, 2, 8)]
+        (rise_and_hold(peak=1.0, steps=4.0), [0.0, 0.5, 1.0])
+    """
     return rule_class(rule, RecipeSchedule)  # type: ignore[return-value]
 
 

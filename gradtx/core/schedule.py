@@ -55,9 +55,11 @@ def as_schedule(value: Any, owner: str, name: str) -> Schedule:
         return value
     wrapped = function_schedule(value)
     try:
-        out = jax.eval_shape(wrapped, jax.ShapeDtypeStruct((), jnp.int32))
+        out = jax.eval_shape(lambda step: jnp.asarray(value(step)), jax.ShapeDtypeStruct((), jnp.int32))
     except Exception as error:
         raise TypeError(f"{owner}: {name} = {wrapped!r} can't be called with a traced step: {error}") from error
+    if jnp.issubdtype(out.dtype, jnp.complexfloating):
+        raise TypeError(f"{owner}: {name} must be real, but the schedule {wrapped!r} gives {out.dtype.name}.")
     check_scalar(out, owner, name, f"the schedule {wrapped!r} gives")
     return wrapped
 

@@ -72,12 +72,15 @@ def label(who: Any, labels: Any, tree: Tree) -> Tree:
 
 
 def only(tree: Tree, mask: Tree) -> Tree:
-    """The chosen leaves, None in place of the others."""
-    return jax.tree.map(lambda x, chosen: x if chosen else None, tree, mask)
+    """The chosen leaves, None in place of the others; of a bare array that isn't chosen the empty tree `()`."""
+    cut = jax.tree.map(lambda x, chosen: x if chosen else None, tree, mask)
+    return () if cut is None else cut  # None in place of the parameters would say that the caller gave none
 
 
 def merge(first: Tree, second: Tree) -> Tree:
     """Two trees with None in complementary places made one."""
+    if isinstance(first, tuple) and first == ():
+        return second
     return jax.tree.map(lambda a, b: b if a is None else a, first, second, is_leaf=lambda x: x is None)
 
 

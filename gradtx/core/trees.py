@@ -49,7 +49,7 @@ def map_pairs(who: Any, f: Callable[..., tuple[Any, Any]], tree: Tree, other: Tr
 
 
 def explain(who: Any, ours: Tree, theirs: Tree, cause: Exception | None = None) -> None:
-    """Raises if two trees differ in structure or in a shape, naming the first path."""
+    """Raises if two trees differ in structure, in a shape, or as fractions and whole numbers do, naming the first path."""
     sides = getattr(who, "sides", ("the updates have", "the other tree has"))
     a, b = _by_path(ours), _by_path(theirs)
     for path in [*a, *(p for p in b if p not in a)]:
@@ -67,6 +67,11 @@ def explain(who: Any, ours: Tree, theirs: Tree, cause: Exception | None = None) 
         raise ValueError(
             f"{who!r}: {sides[0]} the structure {jax.tree.structure(ours)}, {sides[1]} {jax.tree.structure(theirs)}."
         ) from cause
+    for path, x in a.items():
+        if is_inexact(x.dtype) and not is_inexact(b[path].dtype):
+            raise TypeError(
+                f"{who!r}: at {path or 'the root'} {sides[0]} {_say(x)}, {sides[1]} {_say(b[path])}, which has no gradient."
+            ) from cause
 
 
 def _by_path(tree: Tree) -> dict[str, Any]:
@@ -122,6 +127,8 @@ def leave(tx: Any, out: Tree, like: Tree) -> Tree:
     def narrow(u: Any, p: Any) -> Any:
         if u.shape != p.shape:
             raise ValueError("the shapes differ")
+        if is_inexact(u.dtype) and not is_inexact(p.dtype):
+            raise TypeError("whole numbers became fractions")
         return u if u.dtype == FLOAT0 else cast(u, p.dtype)
 
     return map_updates(_Gradients(tx), narrow, out, like)

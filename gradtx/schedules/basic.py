@@ -54,7 +54,7 @@ class polynomial_schedule(Schedule):
 
     def at(self, step: jax.Array) -> jax.Array:
         left = 1 - progress(step - self.transition_begin, self.transition_steps)
-        return (self.init_value - self.end_value) * left**self.power + self.end_value
+        return (self.init_value - self.end_value) * powered(left, self.power) + self.end_value
 
 
 class linear_schedule(Schedule):
@@ -148,9 +148,14 @@ class cosine_decay_schedule(Schedule):
 
     def at(self, step: jax.Array) -> jax.Array:
         wave = 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(step / self.decay_steps, 1.0)))
-        return self.init_value * ((1 - self.alpha) * wave**self.exponent + self.alpha)
+        return self.init_value * ((1 - self.alpha) * powered(wave, self.exponent) + self.alpha)
 
 
 def progress(step: jax.Array, steps: jax.Array | float) -> jax.Array:
     """How much of the steps is done, in [0, 1]; 0 where there are none to do."""
     return jnp.where(steps > 0, jnp.clip(step / jnp.where(steps > 0, steps, 1.0), 0.0, 1.0), 0.0)
+
+
+def powered(x: jax.Array, exponent: jax.Array | float) -> jax.Array:
+    """A positive power of what is not negative, with finite derivatives at 0, where a schedule stays once it has ended."""
+    return jnp.where(x > 0, jnp.where(x > 0, x, 1.0) ** exponent, 0.0)
