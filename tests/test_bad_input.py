@@ -66,7 +66,7 @@ HYPERPARAMETERS = [
     (lambda: ADAM.replace(beta1=0.9), ValueError, "adam has no field 'beta1'; it has .*'b1'"),
     (lambda: gradtx.adjust(gradtx.chain(EMA, ADAM), learning_rate=-1), ValueError, "adam: learning_rate = -1"),
     (lambda: gradtx.adjust(ADAM, rate=1.0), ValueError, "no field is named 'rate' in adam.*'learning_rate'"),
-    (lambda: gradtx.adam(), TypeError, "missing 1 required positional argument: 'learning_rate'"),
+    (lambda: gradtx.adam(), TypeError, "adam: missing a required argument: 'learning_rate'; its arguments are"),
     (lambda: gradtx.adam(1e-3, beta1=0.9), TypeError, "unexpected keyword argument 'beta1'"),
 ]
 
