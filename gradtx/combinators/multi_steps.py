@@ -137,9 +137,11 @@ class MultiSteps(Transform):
         total = () if self._always else full_like(params, 0.0, self.accumulator_dtype)
         inner = self.opt.init(params)
         seen: Any = ()
-        if self.should_skip_update_fn is not None and jax.tree.leaves(params):
+        asked = self.should_skip_update_fn
+        # A tree without leaves may be the mark by which `mirrors` looks for parameters: the function isn't asked about it.
+        if asked is not None and jax.tree.leaves(params):
             updates = jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape, wide(p.dtype)), params)
-            seen = blank(lambda *args: self.should_skip_update_fn(*args)[1], updates, inner.step, params)
+            seen = blank(lambda *args: asked(*args)[1], updates, inner.step, params)
         return MultiStepsState(jnp.zeros((), jnp.int32), jnp.zeros((), bool), inner, total, seen)
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:

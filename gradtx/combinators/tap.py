@@ -88,8 +88,8 @@ class tap(Transform):
     measure: Transform
 
     def __init__(self, name: str, measure: Transform | Callable[[Tree], Tree]) -> None:
-        plain = callable(measure) and not isinstance(measure, type)
-        self._set(name=name, measure=measured(measure) if plain else measure)
+        function = callable(measure) and not isinstance(measure, Transform | type)
+        self._set(name=name, measure=measured(measure) if function else measure)
 
     def check(self) -> None:
         if not isinstance(self.name, str):

@@ -140,7 +140,9 @@ class differentially_private_aggregate(Transform):
     noise_multiplier: NonNegative
     key: Key
 
-    per_example = True
+    @property
+    def per_example(self) -> bool:
+        return True
 
     def start(self, params: Tree) -> DifferentiallyPrivateAggregateState:
         check_trainable(self, params)
