@@ -176,6 +176,7 @@ TABLE = [
         gradtx.chain(gradtx.sgd(0.05), gradtx.reduce_on_plateau(0.5, patience=4, cooldown=3, accumulation_size=2)),
         gates.plateau_descent,
         dict(lr=0.05, factor=0.5, patience=4, rtol=1e-4, atol=0.0, cooldown=3, size=2),
+        exempt={"zero_gradients_give_no_nan": "after one call of two there is no best value yet: it is infinite, as in Optax"},
     ),
     Row(
         "plateau_sgd_absolute",

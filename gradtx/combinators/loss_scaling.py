@@ -10,7 +10,7 @@ import numpy as np
 
 from gradtx.combinators.gate import all_finite, idle
 from gradtx.core.fields import Interval
-from gradtx.core.number import number
+from gradtx.core.number import number, real_of
 from gradtx.core.transform import OptState, Transform, check_stage
 from gradtx.core.trees import FLOAT0, Tree
 from gradtx.typing import Positive
@@ -79,7 +79,7 @@ class dynamic_loss_scaling(Transform):
             )
 
     def start(self, params: Tree) -> DynamicLossScalingState:
-        scale = jnp.full((), self.init_scale, jnp.float32)
+        scale = jnp.full((), self.init_scale, real_of(params))
         return DynamicLossScalingState(scale, jnp.zeros((), jnp.int32), jnp.ones((), bool), self.inner.init(params))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
@@ -93,7 +93,9 @@ class dynamic_loss_scaling(Transform):
         )
         good = state.fin_steps + 1
         grows = good == self.growth_interval
-        up, down, least = (number(h, jnp.float32) for h in (self.growth_factor, self.backoff_factor, self.minimum_scale))
+        up, down, least = (
+            number(h, state.loss_scale.dtype) for h in (self.growth_factor, self.backoff_factor, self.minimum_scale)
+        )
         larger = state.loss_scale * up
         larger = jnp.where(grows & jnp.isfinite(larger), larger, state.loss_scale)
         scale = jnp.where(finite, larger, jnp.maximum(state.loss_scale * down, least))

@@ -57,8 +57,9 @@ class add_noise(Transform):
         return AddNoiseState(jnp.zeros((), jnp.int32), key_data(self.key))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        eta, gamma = number(self.eta, jnp.float32), number(self.gamma, jnp.float32)
-        deviation = jnp.sqrt(eta / (1 + state.step.astype(jnp.float32)) ** gamma)
+        dtype = jnp.result_type(float)
+        eta, gamma = number(self.eta, dtype), number(self.gamma, dtype)
+        deviation = jnp.sqrt(eta / (1 + state.step.astype(dtype)) ** gamma)
         noise = normal_like(updates, state.key_data, state.step)
         noisy = jax.tree.map(lambda u, n: u + number(deviation, u.dtype) * n, updates, noise)
         return noisy, AddNoiseState(saturating_increment(state.step), state.key_data)
