@@ -88,8 +88,9 @@ class tap(Transform):
     measure: Transform
 
     def __init__(self, name: str, measure: Transform | Callable[[Tree], Tree]) -> None:
-        function = callable(measure) and not isinstance(measure, Transform | type)
-        self._set(name=name, measure=measured(measure) if function else measure)
+        if callable(measure) and not isinstance(measure, Transform | type):
+            measure = measured(measure)
+        self._set(name=name, measure=measure)
 
     def check(self) -> None:
         if not isinstance(self.name, str):
