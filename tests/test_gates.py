@@ -208,22 +208,21 @@ def test_batched_gates_decide_one_by_one(gate):
 @every_gate
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "complex64"])
 def test_structure_is_stable_and_carried(gate, dtype):
-    tx = gradtx.chain(gradtx.tap("norm", gradtx.global_norm), gate(gradtx.adam(0.1)))
+    tx = gradtx.chain(gradtx.tap("norm", gradtx.global_norm), gate(gradtx.sgd(0.1, momentum=0.9)))
     params = {"w": jnp.ones((2, 3), dtype), "s": jnp.ones((), dtype), "e": jnp.ones((0, 2), dtype), "n": None}
     state = tx.init(params)
-    for update in (tx.update, jax.jit(tx.update)):
-        u, after = update(params, state, params, value=jnp.array(0.9))
-        assert types(u) == types(params)
-        assert types(after) == types(state)
+    u, after = jax.jit(tx.update)(params, state, params, value=jnp.array(0.9))
+    assert types(u) == types(params)
+    assert types(after) == types(state)
 
-    @jax.jit
-    def maybe(go, state):
-        return jax.lax.cond(go, lambda s: tx.update(params, s, params, value=0.9)[1], lambda s: s, state)
+    def steps(go, state):
+        def maybe(s, _):
+            return jax.lax.cond(go, lambda s: tx.update(params, s, params, value=0.9)[1], lambda s: s, s), None
 
-    assert int(maybe(True, state).step) == 1
-    assert int(maybe(False, state).step) == 0
-    last, _ = jax.lax.scan(lambda s, _: (tx.update(params, s, params, value=0.9)[1], None), state, None, length=4)
-    assert types(last) == types(state)
+        return jax.lax.scan(maybe, state, None, length=4)[0]
+
+    # Tracing is enough: scan and cond refuse a state that changes its types.
+    jax.eval_shape(steps, True, state)
 
 
 @every_gate
@@ -325,13 +324,15 @@ def test_gates_in_groups(gate):
 @every_gate
 @pytest.mark.parametrize("outer", GATES.values(), ids=GATES)
 def test_gates_in_gates(gate, outer):
-    tx = outer(gate(gradtx.adam(0.1)))
+    tx = outer(gate(gradtx.sgd(0.1, momentum=0.9)))
     state = tx.init(PARAMS)
-    out = follow(tx, PARAMS, [grads_at(t) for t in range(4)], value=0.9)
-    for _, after in out:
-        assert types(after) == types(state)
-    copies = [pickle.loads(pickle.dumps(tx))] if "partial" not in repr(tx) else []
-    assert all(c == tx and hash(c) == hash(tx) for c in copies)
+    jax.eval_shape(lambda s: jax.lax.scan(lambda s, _: (tx.update(PARAMS, s, PARAMS, value=0.9)[1], None), s, None, 3), state)
+    u, _ = tx.update(PARAMS, state, PARAMS, value=0.9)
+    assert types(u) == types(PARAMS)
+    if "partial" not in repr(tx):
+        copy = pickle.loads(pickle.dumps(tx))
+        assert copy == tx
+        assert hash(copy) == hash(tx)
 
 
 def test_accumulations_multiply():
@@ -367,7 +368,7 @@ def test_hypergradients_pass_through():
     def loss(tx):
         x, state = PARAMS, tx.init(PARAMS)
         for t in range(4):
-            u, state = tx.update(jax.tree.map(lambda p: p + 0.1 * t, x), state, x, value=0.9)
+            u, state = tx.update(jax.tree.map(lambda p, t=t: p + 0.1 * t, x), state, x, value=0.9)
             x = gradtx.apply_updates(x, u)
         return jnp.sum(x["w"] ** 2)
 
@@ -661,8 +662,8 @@ def test_slow_copies_agree_with_optax():
 
 @pytest.mark.lenient
 def test_safe_norms_agree_with_optax():
-    x = jnp.arange(6.0).reshape(2, 3) - 2
-    for x in (x, jnp.zeros((2, 3)), 1e-3 * x):
+    some = jnp.arange(6.0).reshape(2, 3) - 2
+    for x in (some, jnp.zeros((2, 3)), 1e-3 * some):
         for kwargs in ({}, {"axis": 1}, {"axis": 0, "keepdims": True}, {"ord": jnp.inf, "axis": 1}):
             for least in (0.0, 0.5, 2.0):
                 np.testing.assert_allclose(gradtx.safe_norm(x, least, **kwargs), optax.safe_norm(x, least, **kwargs), rtol=1e-6)
