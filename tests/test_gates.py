@@ -276,7 +276,7 @@ def test_points_and_hyperparameters_pass_through(gate):
             _, state = tx.update(grads_at(t), state, PARAMS, value=0.9)
         wanted = points(inner, inner_state(part(state)), PARAMS)
         same(points(tx, state, PARAMS), wanted)
-        assert not np.allclose(wanted[0]["w"], PARAMS["w"])
+        assert (wanted[0]["w"] != PARAMS["w"]).all()
         found = {k.split("/")[-1]: v for k, v in gradtx.hyperparams(tx, state).items()}
         for name, value in gradtx.hyperparams(inner, inner_state(part(state))).items():
             np.testing.assert_array_equal(found[name], value)
@@ -374,7 +374,7 @@ def test_hypergradients_pass_through():
 
     for name, gate in GATES.items():
         grad = jax.grad(loss)(jax.tree.map(jnp.asarray, gate(gradtx.sgd(0.1, momentum=0.5))))
-        rates = [x for p, x in jax.tree_util.tree_leaves_with_path(grad) if p[-1].name == "learning_rate"]
+        rates = [x for p, x in jax.tree_util.tree_leaves_with_path(grad) if getattr(p[-1], "name", "") == "learning_rate"]
         assert len(rates) == 1
         assert np.isfinite(rates[0]), name
         assert rates[0] != 0, name
@@ -475,7 +475,7 @@ def test_loss_scale_grows_and_halves_as_in_pytorch():
             good += 1
             if good == 3:
                 scale, good = 2 * scale, 0
-    assert int(gradtx.state_get(state, "inner_state/step")) == 9
+    assert int(gradtx.state_get(state, "inner_state/step")) == 10
 
 
 def test_loss_scale_stays_finite():
@@ -485,16 +485,15 @@ def test_loss_scale_stays_finite():
 
 
 def test_small_float16_gradients_survive():
-    x, tx = jnp.full(1, 0.5, jnp.float32), gradtx.dynamic_loss_scaling(gradtx.sgd(1.0))
+    x, tx = jnp.full(1, 0.5), gradtx.dynamic_loss_scaling(gradtx.sgd(1.0), init_scale=1024.0)
 
     def loss(x, scale):
-        half = x.astype(jnp.float16) * jnp.float16(1e-4)
-        return (jnp.sum(half * jnp.float16(1e-4)).astype(jnp.float32) * scale).astype(jnp.float32)
+        return jnp.sum(x.astype(jnp.float16) * jnp.float16(1e-4) * jnp.float16(1e-4)).astype(jnp.float32) * scale
 
     state = tx.init(x)
     update, _ = tx.update(jax.grad(loss)(x, gradtx.state_get(state, "loss_scale")), state, x)
-    np.testing.assert_allclose(update, -1e-8, rtol=0.01)
-    assert float(jax.grad(loss)(x, 1.0)[0]) == pytest.approx(0, abs=3e-9)
+    np.testing.assert_allclose(update, [-1e-8], rtol=0.01)
+    assert jax.grad(loss)(x, 1.0)[0] == 0
 
 
 # --- plateaus -------------------------------------------------------------------------------------------------------------
@@ -586,7 +585,7 @@ def test_an_averaged_measurement_is_corrected_for_its_start():
 def test_monitor_agrees_with_optax():
     ours = gradtx.monitor({"norm": gradtx.global_norm, "slow": gradtx.measure_with_ema(is_large, 0.9)})
     theirs = optax.transforms.monitor(
-        {"norm": optax.global_norm, "slow": optax.transforms.measure_with_ema(lambda u: optax.global_norm(u) > 1.0, 0.9)}
+        {"norm": optax.tree.norm, "slow": optax.transforms.measure_with_ema(lambda u: optax.tree.norm(u) > 1.0, 0.9)}
     )
     other = theirs.init(PARAMS)
     for g, (_, state) in zip([grads_at(t) for t in range(4)], follow(ours, PARAMS, map(grads_at, range(4))), strict=True):
