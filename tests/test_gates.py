@@ -147,7 +147,10 @@ def test_has_updated_wherever_it_stands():
     grads = [PARAMS, nan, PARAMS, nan, PARAMS]
     said = [bool(gradtx.state_get(s, "has_updated")) for _, s in follow(tx, PARAMS, grads)]
     assert said == [False, False, True, False, False]
-    assert not tx[1].has_updated(tx.init(PARAMS))
+    nested = gradtx.MultiSteps(gradtx.MultiSteps(gradtx.sgd(0.1), 2), 1)
+    assert [bool(nested.has_updated(s)) for _, s in follow(nested, PARAMS, [PARAMS] * 2)] == [True, True]
+    inside = [bool(nested.opt.has_updated(s.inner.inner_opt_state)) for _, s in follow(nested, PARAMS, [PARAMS] * 2)]
+    assert inside == [False, True]
     counts = [int(gradtx.state_get(s, "mini_step")) for _, s in follow(tx, PARAMS, grads)]
     assert counts == [1, 1, 0, 0, 1]
 
@@ -239,6 +242,22 @@ def test_a_gate_amid_a_chain_hands_on_wide_updates(gate):
     kept = gradtx.chain(gradtx.inject_hyperparams(third), gradtx.scale(3.0), gradtx.ema(0.0))
     _, state = kept.update(params, kept.init(params), params)
     np.testing.assert_allclose(gradtx.state_get(state, "ema"), params.astype(jnp.float32), rtol=1e-6)
+
+
+@every_gate
+def test_what_makes_complex_updates_real_may_stand_in_a_gate(gate):
+    if gate is GATES["conditionally_transform"]:
+        pytest.skip("it hands complex updates on where it doesn't transform")
+    tx = gradtx.chain(gate(gradtx.absolute()), gradtx.ema(0.0))
+    params = jnp.array([3 + 4j])
+    state = tx.init(params)
+    assert gradtx.state_get(state, "ema").dtype == jnp.float32
+    grads = params * (65536.0 if gate is GATES["dynamic_loss_scaling"] else 0.5)
+    for _ in range(2):
+        _, state = tx.update(grads, state, params, value=0.9)
+        assert gradtx.state_get(state, "ema")[0] in (0.0, 2.5, 5.0)
+    _, again = tx.update(jnp.full(1, jnp.nan, jnp.complex64), state, params, value=0.1)
+    assert types(again) == types(state)
 
 
 @every_gate

@@ -70,7 +70,7 @@ def test_derivatives_are_finite_at_zero_gradients():
 @pytest.mark.lenient
 def test_without_noise_it_follows_optax():
     ours = gradtx.dpsgd(0.1, 1.0, 0.0, seed=0, momentum=0.9, nesterov=True)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="seed"):
         theirs = optax.contrib.dpsgd(0.1, 1.0, 0.0, seed=0, momentum=0.9, nesterov=True)
     state, other = ours.init(PARAMS), theirs.init(PARAMS)
     for t in range(4):

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from gradtx.combinators.chain import chain
 from gradtx.combinators.gate import idle, outcome
 from gradtx.combinators.tap import blank
-from gradtx.core.lookup import state_get
 from gradtx.core.number import cast, number, wide, widest
 from gradtx.core.schedule import Schedule, as_schedule
 from gradtx.core.transform import OptState, Transform, check_stage, full_like
@@ -69,7 +68,8 @@ class MultiSteps(Transform):
     """Gradient accumulation: k calls of `update` make one step of the optimizer on the mean of their gradients; the others give zero.
 
     The optimizer's memories, schedules and step count move once every k calls. Extra arguments (`value`, …) reach it from the last
-    of them. With the integer 1 there is no accumulator, and nothing is computed that the optimizer alone would not.
+    of them. With the integer 1 there is no accumulator, and nothing is computed that the optimizer alone would not. It is a
+    transformation like any other: Optax's `gradient_transformation()` has no counterpart.
 
     Args:
         opt: the optimizer.
@@ -128,9 +128,9 @@ class MultiSteps(Transform):
         k = as_schedule(k, "MultiSteps", "every_k_schedule") if callable(k) else constant_k(k)
         object.__setattr__(self, "every_k_schedule", k)
 
-    def has_updated(self, state: Any) -> jax.Array:
-        """Whether the call that gave this state stepped: a state of its own, or of a composition around it."""
-        return state_get(state, "has_updated")
+    def has_updated(self, state: OptState) -> jax.Array:
+        """Whether the call that gave this state stepped."""
+        return state.inner.has_updated
 
     def start(self, params: Tree) -> MultiStepsState:
         super().start(params)
