@@ -57,5 +57,30 @@ from gradtx.transforms.pointwise import (
     sqrt,
     square,
 )
+from gradtx.combinators.conditional import (
+    conditionally_mask,
+    conditionally_transform,
+)
+from gradtx.combinators.finite import apply_if_finite
+from gradtx.combinators.loss_scaling import dynamic_loss_scaling
+from gradtx.combinators.multi_steps import MultiSteps, apply_every
+from gradtx.combinators.chain import named_chain
+from gradtx.combinators.skip import skip_large_updates, skip_not_finite
+from gradtx.combinators.tap import measured, monitor, snapshot, tap
+from gradtx.core.select import all_but
+from gradtx.core.transform import saturating_increment as safe_increment
+from gradtx.optimizers.freezing import freeze, selective_transform
+from gradtx.optimizers.measuring import measure_with_ema
+from gradtx.optimizers.privacy import dpsgd
+from gradtx.transforms.constraints import keep_params_nonnegative
+from gradtx.transforms.functions import stateless_with_tree_map, with_extra_args_support
+from gradtx.transforms.plateau import reduce_on_plateau
+from gradtx.transforms.privacy import (
+    differentially_private_aggregate,
+    per_example_global_norm_clip,
+    per_example_layer_norm_clip,
+)
+from gradtx.transforms.safe import safe_norm, safe_root_mean_squares, scale_gradient
+from gradtx.transforms.targets import incremental_update, periodic_update
 
 __version__ = "0.1.0"

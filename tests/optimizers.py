@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 import gradtx
 from tests.references import classical as r
+from tests.references import gates
 from tests.running import START
 
 
@@ -31,6 +33,13 @@ class Row:
     @property
     def start(self) -> np.ndarray:
         return START.reshape(self.shape)
+
+
+class one_example(gradtx.Transform):
+    """Makes of a gradient a batch of one, for what takes a gradient per example."""
+
+    def apply(self, updates, state, params=None, **extra):
+        return jax.tree.map(lambda u: u[None], updates), ()
 
 
 TABLE = [
@@ -118,6 +127,71 @@ TABLE = [
         "lion(0.01, weight_decay=0.1)",
     ),
     Row("laprop", gradtx.laprop(0.05), r.laprop, dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-15)),
+    # Gates, plateaus, private gradients
+    Row(
+        "multi_steps_adam",
+        gradtx.MultiSteps(gradtx.adam(0.05), 2),
+        gates.accumulated_adam,
+        dict(k=2, lr=0.05, b1=0.9, b2=0.999, eps=1e-8),
+        "MultiSteps(optax.adam(0.05), 2, accumulator_dtype=None).gradient_transformation()",
+    ),
+    Row(
+        "multi_steps_of_one",
+        gradtx.MultiSteps(gradtx.adam(0.05), 1, should_skip_update_fn=gradtx.skip_not_finite),
+        gates.accumulated_adam,
+        dict(k=1, lr=0.05, b1=0.9, b2=0.999, eps=1e-8),
+        "MultiSteps(optax.adam(0.05), 1, should_skip_update_fn=optax.skip_not_finite).gradient_transformation()",
+        exempt={"is_a_value": "the skipping is a function, which has a name and no plain form"},
+    ),
+    Row(
+        "multi_steps_sum",
+        gradtx.MultiSteps(gradtx.sgd(0.01, momentum=0.9), 3, use_grad_mean=False),
+        gates.accumulated_momentum,
+        dict(k=3, lr=0.01, gamma=0.9),
+        "MultiSteps(optax.sgd(0.01, 0.9), 3, use_grad_mean=False, accumulator_dtype=None).gradient_transformation()",
+    ),
+    Row(
+        "multi_steps_scheduled",
+        gradtx.MultiSteps(
+            gradtx.sgd(gradtx.exponential_decay(0.05, 1, 0.9)), gradtx.piecewise_constant_schedule(2.0, {5: 2.0})
+        ),
+        gates.accumulated_descent,
+        dict(first=2, then=4, change=5, lr=0.05),
+    ),
+    Row(
+        "apply_if_finite_adam",
+        gradtx.apply_if_finite(gradtx.adam(0.05), 3),
+        r.adam,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8),
+        "apply_if_finite(optax.adam(0.05), 3)",
+    ),
+    Row(
+        "loss_scaling_sgd",
+        gradtx.dynamic_loss_scaling(gradtx.sgd(0.05), init_scale=1.0, growth_interval=60),
+        gates.scaled_descent,
+        dict(lr=0.05, interval=60),
+    ),
+    Row(
+        "plateau_sgd",
+        gradtx.chain(gradtx.sgd(0.05), gradtx.reduce_on_plateau(0.5, patience=4, cooldown=3, accumulation_size=2)),
+        gates.plateau_descent,
+        dict(lr=0.05, factor=0.5, patience=4, rtol=1e-4, atol=0.0, cooldown=3, size=2),
+        exempt={"zero_gradients_give_no_nan": "after one call of two there is no best value yet: it is infinite, as in Optax"},
+    ),
+    Row(
+        "plateau_sgd_absolute",
+        gradtx.chain(gradtx.sgd(0.05), gradtx.reduce_on_plateau(0.7, 3, rtol=0.0, atol=0.01, min_scale=0.2)),
+        gates.plateau_descent,
+        dict(lr=0.05, factor=0.7, patience=3, rtol=0.0, atol=0.01, cooldown=0, size=1, least=0.2),
+        "chain(optax.sgd(0.05), optax.contrib.reduce_on_plateau(0.7, 3, rtol=0.0, atol=0.01, min_scale=0.2))",
+    ),
+    Row(
+        "dpsgd",
+        gradtx.chain(one_example(), gradtx.dpsgd(0.02, 0.8, 0.0, 0, momentum=0.5)),
+        gates.clipped_momentum,
+        dict(lr=0.02, clip=0.8, gamma=0.5),
+        exempt={"is_a_value": "the batch of one is made by a class of the tests, which gradtx can't name"},
+    ),
 ]
 
 every_optimizer = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

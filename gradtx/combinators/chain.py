@@ -144,3 +144,23 @@ class chain(Transform):
         for i, (stage, stage_state) in enumerate(zip(self.stages, state, strict=True)):
             found |= stage.children(stage_state) if isinstance(stage, named) else {str(i): (stage, stage_state)}
         return found
+
+
+def named_chain(*stages: tuple[str, Transform]) -> chain:
+    """`chain` with a name for each stage. The state of a stage is `state_get(state, name)`, its transformation `tx[name]`.
+
+    Args:
+        stages: `(name, transformation)` pairs.
+
+    Returns:
+        The chain of these named stages. (Optax's state is one dictionary; here it is a tuple of dictionaries of one entry.)
+
+    Raises:
+        TypeError: a stage has no name, or is no transformation.
+
+    Example:
+        >>> import gradtx
+        >>> gradtx.named_chain(("clip", gradtx.clip(1.0)), ("step", gradtx.sgd(0.1)))["clip"]
+        clip(max_delta=1.0)
+    """
+    return chain(*(named(name, stage) for name, stage in stages))

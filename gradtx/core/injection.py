@@ -60,7 +60,7 @@ class inject_hyperparams(Transform):
         return InjectState(kept, self.inner.init(params))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        updates, inner_state = self._with(state.hyperparams).update(updates, state.inner_state, params, **extra)
+        updates, inner_state = self._with(state.hyperparams).advance(updates, state.inner_state, params, **extra)
         return updates, InjectState(state.hyperparams, inner_state)
 
     def children(self, state: Any) -> dict[str, tuple[Transform, Any]]:

@@ -27,6 +27,11 @@ def real(dtype: Any) -> np.dtype:
     return np.dtype(jnp.finfo(wide(dtype)).dtype)
 
 
+def real_of(tree: Any) -> np.dtype:
+    """The real dtype for one number that goes with a whole tree: the widest that its leaves need."""
+    return max((real(x.dtype) for x in jax.tree.leaves(tree)), key=lambda d: d.itemsize, default=np.dtype(np.float32))
+
+
 @functools.cache
 def widest(a: Any, b: Any) -> np.dtype:
     """The dtype for arithmetic between a memory and an update of the same kind."""

@@ -50,6 +50,10 @@ class Recipe(Transform):
     def emits(self, params: Tree) -> Tree:
         return self.compose().emits(params)
 
+    @property
+    def per_example(self) -> bool:
+        return self.resolve(0).compose().per_example
+
     def children(self, state: Any) -> dict[str, tuple[Transform, Any]]:
         return {"": (self.compose(), state)}
 

@@ -39,6 +39,27 @@ class by_path(Node):
         return jax.tree_util.tree_map_with_path(lambda path, p: bool(self.predicate(path_string(path), p)), params)
 
 
+class all_but(Node):
+    """Chooses the parameters that a mask leaves out.
+
+    Args:
+        where: a mask in any form: a glob on the path or several, a regex, a tree of bools, or a function from the parameters to one.
+
+    Returns:
+        A function from parameters to a tree of bools, which `masked`, `partition` and every `mask` argument take.
+
+    Example:
+        >>> import gradtx
+        >>> gradtx.adamw(1e-3, mask=gradtx.all_but("*/bias"))
+        adamw(learning_rate=0.001, mask=all_but(where='*/bias'))
+    """
+
+    where: Where
+
+    def __call__(self, params: Tree) -> Tree:
+        return jax.tree.map(lambda chosen: not chosen, select(self, self.where, params))
+
+
 def select(who: Any, where: Where, tree: Tree) -> Tree:
     """A tree of bools like `tree`."""
     if isinstance(where, str | tuple | re.Pattern):

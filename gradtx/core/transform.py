@@ -3,7 +3,7 @@
 There are two views of it. From outside it is a *whole*: `init` and `update`, with a step counter, checks at the door,
 schedules resolved, updates in the dtype of the parameters. Inside a composition it is a *part*: `start` and `apply`, which
 see wide dtypes and plain numbers only. Composites call their children's `start` and `apply`; whoever wants the child to
-keep a clock of its own (a gate, another library) calls `init` and `update`.
+keep a clock of its own calls `init` and `advance` (a gate) or `update` (another library).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Transform(Node):
 
     # True of pieces that treat each number by itself: what packs leaves into one buffer relies on it.
     elementwise: ClassVar[bool] = False
-    # True of wrappers whose inner transformation doesn't step when they do: they run it as a whole, by `init` and `update`.
+    # True of wrappers whose inner transformation doesn't step when they do: they run it as a whole, by `init` and `advance`.
     own_clock: ClassVar[bool] = False
 
     def init(self, params: Tree) -> OptState:
@@ -59,15 +59,20 @@ class Transform(Node):
             raise TypeError(f"{self!r}: the state is a {type(state).__name__}; it must come from this transformation's init.")
         params = None if params is None else as_arrays(params)
         like = as_arrays(updates) if params is None else params
-        now, entered = self.resolve(state.step), enter(self, updates, params)
+        entered = enter(self, updates, params)
         try:
-            updates, inner = now.apply(entered, state.inner, params, **extra)
+            updates, after = self.advance(entered, state, params, **extra)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
             self._check_state(state, like, error)
             raise
-        if jax.tree.structure(inner) != jax.tree.structure(state.inner):
+        if jax.tree.structure(after) != jax.tree.structure(state):
             self._check_state(state, like)
-        return leave(self, updates, like), OptState(saturating_increment(state.step), inner)
+        return leave(self, updates, like), after
+
+    def advance(self, updates: Tree, state: OptState, params: Tree | None = None, **extra: Any) -> tuple[Tree, OptState]:
+        """`update` without the door, for a whole inside another: wide updates in, wide updates out, a clock of its own."""
+        updates, inner = self.resolve(state.step).apply(updates, state.inner, params, **extra)
+        return updates, OptState(saturating_increment(state.step), inner)
 
     def _check_state(self, state: Any, params: Tree, cause: Exception | None = None) -> None:
         """Raises if `init` would make another state than this."""
@@ -91,6 +96,16 @@ class Transform(Node):
     def emits(self, params: Tree) -> Tree:
         """What this part hands on, given updates like `params`: the same, but for pieces that make complex updates real."""
         return params
+
+    @property
+    def per_example(self) -> bool:
+        """Whether what enters is one gradient per example, along a first axis more: if the first part says so."""
+        for name in self._data:
+            value = getattr(self, name)
+            first = value[0] if isinstance(value, tuple) and value else value
+            if isinstance(first, Transform):
+                return first.per_example
+        return False
 
     def children(self, state: Any) -> dict[str, tuple[Transform, Any]]:
         """The parts of a composite by name, each with its state. Points and hyperparameters are folds over them.
@@ -151,7 +166,19 @@ def _resolve_parts(value: Any, step: Any) -> Any:
 
 
 def saturating_increment(count: jax.Array) -> jax.Array:
-    """One more, but never past the largest integer."""
+    """One more, but never past the largest integer of the dtype. Public as `safe_increment`.
+
+    Args:
+        count: an array of integers.
+
+    Returns:
+        An array like it.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> gradtx.safe_increment(jnp.array([1, 127], jnp.int8)).tolist()
+        [2, 127]
+    """
     most = jnp.iinfo(count.dtype).max
     return jnp.where(count < most, count + 1, most)
 

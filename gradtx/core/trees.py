@@ -100,7 +100,7 @@ def as_arrays(tree: Tree) -> Tree:
 
 
 def enter(tx: Any, updates: Tree, params: Tree | None) -> Tree:
-    """The updates as the pieces see them: checked against the parameters and in float32 or wider."""
+    """The updates as the pieces see them: checked against the parameters (but for the axis of examples) and in float32 or wider."""
     updates = as_arrays(updates)
     if params is None:
         return jax.tree.map(lambda u: cast(u, wide(u.dtype)) if is_inexact(u.dtype) else u, updates)
@@ -113,7 +113,7 @@ def enter(tx: Any, updates: Tree, params: Tree | None) -> Tree:
         if u.dtype == FLOAT0 or not (is_inexact(u.dtype) or is_inexact(p.dtype)):
             out.append(u)
             continue
-        if u.shape != p.shape:
+        if u.shape != p.shape and not (u.shape[1:] == p.shape and tx.per_example):
             explain(_Gradients(tx), updates, params)
         if not (is_inexact(u.dtype) and is_inexact(p.dtype)) or jnp.iscomplexobj(u) > jnp.iscomplexobj(p):
             raise TypeError(f"{tx!r}: at {paths(updates)[i]} the update is {show_array(u)}, the parameter {show_array(p)}.")

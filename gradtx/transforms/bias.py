@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from gradtx.core.number import number, real, tiny
+from gradtx.core.number import number, real_of, tiny
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
 from gradtx.typing import Decay
@@ -56,8 +55,7 @@ class bias_correction(Transform):
 
     def start(self, params: Tree) -> BiasCorrectionState:
         check_trainable(self, params)
-        dtypes = [real(p.dtype) for p in jax.tree.leaves(params)]
-        return BiasCorrectionState(jnp.ones((), max(dtypes, key=lambda d: d.itemsize, default=np.dtype(np.float32))))
+        return BiasCorrectionState(jnp.ones((), real_of(params)))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         decay = number(self.decay, state.product.dtype)

@@ -57,16 +57,23 @@ class add_noise(Transform):
         return AddNoiseState(jnp.zeros((), jnp.int32), key_data(self.key))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
-        eta, gamma = number(self.eta, jnp.float32), number(self.gamma, jnp.float32)
-        deviation = jnp.sqrt(eta / (1 + state.step.astype(jnp.float32)) ** gamma)
+        dtype = jnp.result_type(float)
+        eta, gamma = number(self.eta, dtype), number(self.gamma, dtype)
+        deviation = jnp.sqrt(eta / (1 + state.step.astype(dtype)) ** gamma)
+        noise = normal_like(updates, state.key_data, state.step)
+        noisy = jax.tree.map(lambda u, n: u + number(deviation, u.dtype) * n, updates, noise)
+        return noisy, AddNoiseState(saturating_increment(state.step), state.key_data)
 
-        def noisy(path: Any, u: Any) -> Any:
-            own = jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
-            return u + number(deviation, u.dtype) * jax.random.normal(own, u.shape, u.dtype)
 
-        count = saturating_increment(state.step)
-        return jax.tree_util.tree_map_with_path(noisy, updates), AddNoiseState(count, state.key_data)
+def normal_like(tree: Tree, data: jax.Array, step: jax.Array) -> Tree:
+    """Standard normal numbers for each array of a tree, drawn from the key, the path and the step."""
+    key = jax.random.fold_in(jax.random.wrap_key_data(data), step)
+
+    def one(path: Any, x: Any) -> Any:
+        own = jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
+        return jax.random.normal(own, x.shape, x.dtype)
+
+    return jax.tree_util.tree_map_with_path(one, tree)
 
 
 def key_data(key: Any) -> jax.Array:
