@@ -62,11 +62,15 @@ class add_noise(Transform):
         deviation = jnp.sqrt(eta / (1 + state.step.astype(jnp.float32)) ** gamma)
 
         def noisy(path: Any, u: Any) -> Any:
-            own = jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
-            return u + number(deviation, u.dtype) * jax.random.normal(own, u.shape, u.dtype)
+            return u + number(deviation, u.dtype) * jax.random.normal(own_key(key, path), u.shape, u.dtype)
 
         count = saturating_increment(state.step)
         return jax.tree_util.tree_map_with_path(noisy, updates), AddNoiseState(count, state.key_data)
+
+
+def own_key(key: jax.Array, path: Any) -> jax.Array:
+    """A parameter's own key, from its path."""
+    return jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
 
 
 def key_data(key: Any) -> jax.Array:
