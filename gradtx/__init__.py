@@ -57,5 +57,56 @@ from gradtx.transforms.pointwise import (
     sqrt,
     square,
 )
+from gradtx.combinators.complex import split_real_and_imaginary
+from gradtx.combinators.product import cautious, multiply
+from gradtx.combinators.share import let, recall
+from gradtx.combinators.timing import primed, refreshed
+from gradtx.optimizers.adam import nadamw
+from gradtx.optimizers.adamax import adamaxw
+from gradtx.optimizers.adan import adan, scale_by_adan
+from gradtx.optimizers.ademamix import ademamix, scale_by_ademamix, scale_by_simplified_ademamix, simplified_ademamix
+from gradtx.optimizers.adopt import acprop, adopt, scale_by_adopt
+from gradtx.optimizers.layerwise import fromage, lamb, lars, novograd, scale_by_novograd
+from gradtx.optimizers.madgrad import madgrad
+from gradtx.optimizers.noisy import noisy_sgd
+from gradtx.optimizers.optimistic import (
+    optimistic_adam,
+    optimistic_adam_v2,
+    optimistic_gradient_descent,
+    scale_by_optimistic_gradient,
+)
+from gradtx.optimizers.radam import radam, scale_by_radam
+from gradtx.optimizers.refined import (
+    adam_mini,
+    cautious_adamw,
+    decoupled_weight_decay,
+    grams,
+    grokfast,
+    mars,
+    reduce_variance,
+    sign_from_gradient,
+    stable_adamw,
+)
+from gradtx.optimizers.signs import rprop, scale_by_sign, sign_sgd, signum
+from gradtx.optimizers.sophia import scale_by_sophia, sophia
+from gradtx.transforms.blocks import (
+    block_mean,
+    block_sum,
+    clip_by_block_rms,
+    scale_by_param_block_norm,
+    scale_by_param_block_rms,
+    scale_by_trust_ratio,
+)
+from gradtx.transforms.difference import difference
+from gradtx.transforms.hessian import gauss_newton_bartlett_diag_hessian, hutchinson_estimator_diag_hessian
+from gradtx.transforms.limits import at_least, clip_modulus, tanh
+from gradtx.transforms.madgrad import scale_by_madgrad
+from gradtx.transforms.normalize import normalize, normalize_by_update_norm
+from gradtx.transforms.orthogonal import orthogonalize_to_params
+from gradtx.transforms.past import divide_by_past_root, scale_by_acprop
+from gradtx.transforms.rates import layerwise_decay, scale_by_path
+from gradtx.transforms.rectify import rectify
+from gradtx.transforms.rprop import scale_by_rprop
+from gradtx.transforms.unitwise import adaptive_grad_clip, unitwise_clip, unitwise_norm
 
 __version__ = "0.1.0"

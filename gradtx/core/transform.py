@@ -134,6 +134,9 @@ class Transform(Node):
 
 
 def _now(value: Any, step: Any, owner: Transform, name: str) -> Any:
+    if isinstance(value, tuple):
+        new = tuple(_now(v, step, owner, name) for v in value)
+        return value if all(a is b for a, b in zip(new, value, strict=True)) else new
     if isinstance(value, Schedule):
         value = value(step)
     if not isinstance(value, float):

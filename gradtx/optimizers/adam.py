@@ -14,6 +14,14 @@ from gradtx.transforms.pointwise import offset, scale_by_learning_rate, sqrt, sq
 from gradtx.typing import Decay, DType, NonNegative
 
 
+def first_moment(b1: Decay, mu_dtype: DType = None, nesterov: bool = False, ahead: int = 1) -> Transform:
+    """Adam's corrected average $\\hat\\mu$, or Nadam's mixture of it and the gradient."""
+    mu = named("mu", ema(b1, accumulator_dtype=mu_dtype))
+    if nesterov:
+        return blend(b1, chain(mu, bias_correction(b1, ahead)), bias_correction(b1))
+    return chain(mu, bias_correction(b1))
+
+
 @optimizer
 def scale_by_adam(
     b1: Decay = 0.9,
@@ -45,9 +53,7 @@ def scale_by_adam(
         >>> gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.scale_by_adam(), gradtx.scale_by_learning_rate(1e-3))[1]
         scale_by_adam()
     """
-    if nesterov:
-        return scale_by_nadam(b1, b2, eps, eps_root, mu_dtype)
-    first = chain(named("mu", ema(b1, accumulator_dtype=mu_dtype)), bias_correction(b1))
+    first = first_moment(b1, mu_dtype, nesterov)
     second = chain(square(), named("nu", ema(b2)), bias_correction(b2), offset(eps_root), sqrt())
     return ratio(first, second, eps)
 
@@ -166,9 +172,8 @@ def scale_by_nadam(
         >>> gradtx.scale_by_nadam(ahead=0)
         scale_by_nadam(ahead=0)
     """
-    seen = chain(named("mu", ema(b1, accumulator_dtype=mu_dtype)), bias_correction(b1, ahead))
     second = chain(square(), named("nu", ema(b2)), bias_correction(b2), offset(eps_root), sqrt())
-    return ratio(blend(b1, seen, bias_correction(b1)), second, eps)
+    return ratio(first_moment(b1, mu_dtype, nesterov=True, ahead=ahead), second, eps)
 
 
 @optimizer
@@ -206,3 +211,43 @@ def nadam(
         nadam(learning_rate=0.001)
     """
     return chain(scale_by_nadam(b1, b2, eps, eps_root, mu_dtype, ahead=ahead), scale_by_learning_rate(learning_rate))
+
+
+@optimizer
+def nadamw(
+    learning_rate: NonNegative,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-8,
+    eps_root: NonNegative = 0.0,
+    mu_dtype: DType = None,
+    weight_decay: NonNegative = 1e-4,
+    mask: Where | None = None,
+    *,
+    nesterov: bool = True,
+) -> Transform:
+    """Nadam with decoupled weight decay: `adamw` with Nesterov's first moment.
+
+    Args:
+        learning_rate: $\\eta \\ge 0$, a number or a schedule; the decay is multiplied by it.
+        b1: the decay of $\\mu$, in [0, 1).
+        b2: the decay of $\\nu$, in [0, 1).
+        eps: $\\varepsilon \\ge 0$, outside the root.
+        eps_root: $\\varepsilon_r \\ge 0$, inside it.
+        mu_dtype: dtype of $\\mu$; float32 or wider if None.
+        weight_decay: $\\lambda \\ge 0$.
+        mask: which parameters decay (see `add_decayed_weights`); all if None.
+        nesterov: False makes it `adamw`.
+
+    Raises:
+        ValueError: a number is outside its range; `update` was called without parameters.
+
+    References:
+        Dozat (2016), Incorporating Nesterov Momentum into Adam, ICLR workshop. Loshchilov, Hutter (2017), arXiv:1711.05101.
+
+    Example:
+        >>> import gradtx
+        >>> gradtx.nadamw(1e-3)
+        nadamw(learning_rate=0.001)
+    """
+    return adamw(learning_rate, b1, b2, eps, eps_root, mu_dtype, weight_decay, mask, nesterov=nesterov)

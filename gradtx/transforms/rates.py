@@ -8,11 +8,12 @@ from typing import Any
 import jax
 
 from gradtx.core.number import number
+from gradtx.core.recipe import optimizer
 from gradtx.core.select import matches
 from gradtx.core.show import show
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, path_string
-from gradtx.typing import Hyper
+from gradtx.typing import Fraction, Hyper
 
 
 class scale_by_path(Transform):
@@ -57,3 +58,33 @@ class scale_by_path(Transform):
             return u
 
         return jax.tree_util.tree_map_with_path(scaled, updates), ()
+
+
+@optimizer
+def layerwise_decay(decay: Fraction, layers: tuple[str, ...]) -> Transform:
+    """Learning rates that fall from the last layer to the first: $u \\leftarrow b^{n-i}\\,u$ in layer $i$ of $n$; the others stay.
+
+    For fine-tuning: the layers near the input, which know the most general things, move least.
+
+    Args:
+        decay: $b$ in [0, 1], a number or a schedule.
+        layers: a glob on the path for each layer, from the first to the last.
+
+    Returns:
+        A stateless transformation, to put behind an optimizer.
+
+    Raises:
+        ValueError: `decay` is outside [0, 1].
+
+    References:
+        Howard, Ruder (2018), Universal Language Model Fine-tuning for Text Classification, arXiv:1801.06146. Clark, Luong, Le, Manning
+        (2020), ELECTRA, arXiv:2003.10555.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> tx = gradtx.chain(gradtx.sgd(1.0), gradtx.layerwise_decay(0.5, ("embed*", "block*", "head*")))
+        >>> params = {"block": jnp.ones(1), "embed": jnp.ones(1), "head": jnp.ones(1)}
+        >>> tx.update(params, tx.init(params), params)[0]
+        {'block': Array([-0.5], dtype=float32), 'embed': Array([-0.25], dtype=float32), 'head': Array([-1.], dtype=float32)}
+    """
+    return scale_by_path({glob: decay ** (len(layers) - 1 - i) for i, glob in enumerate(layers)})

@@ -30,11 +30,10 @@ def unitwise_norm(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
         >>> gradtx.unitwise_norm(jnp.array([[3.0, 0.0], [4.0, 1.0]])).tolist()
         [[5.0, 1.0], [5.0, 1.0]]
     """
-    if axis is None:
-        if sum(n != 1 for n in x.shape) <= 1:
-            axis = tuple(range(x.ndim))
-        else:
-            axis = 0 if x.ndim <= 3 else tuple(range(x.ndim - 1))
+    if axis is None and sum(n != 1 for n in x.shape) <= 1:
+        axis = tuple(range(x.ndim))
+    elif axis is None:
+        axis = 0 if x.ndim <= 3 else tuple(range(x.ndim - 1))
     squares = jnp.sum(square().at(x), axis=axis, keepdims=True)
     return jnp.broadcast_to(jnp.sqrt(floored(squares)), x.shape)
 
