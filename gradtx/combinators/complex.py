@@ -77,9 +77,7 @@ class split_real_and_imaginary(Transform):
 
 def split(tree: Tree) -> Tree:
     """Every complex array as its two parts."""
-    return jax.tree.map(
-        lambda x: SplitRealAndImaginaryArrays(jnp.real(x), jnp.imag(x)) if jnp.iscomplexobj(x) else x, tree
-    )
+    return jax.tree.map(lambda x: SplitRealAndImaginaryArrays(jnp.real(x), jnp.imag(x)) if jnp.iscomplexobj(x) else x, tree)
 
 
 def joined(tree: Tree) -> Tree:

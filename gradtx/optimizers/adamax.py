@@ -92,6 +92,4 @@ def adamaxw(
         >>> gradtx.adamaxw(2e-3)
         adamaxw(learning_rate=0.002)
     """
-    return chain(
-        scale_by_adamax(b1, b2, eps), add_decayed_weights(weight_decay, mask), scale_by_learning_rate(learning_rate)
-    )
+    return chain(scale_by_adamax(b1, b2, eps), add_decayed_weights(weight_decay, mask), scale_by_learning_rate(learning_rate))

@@ -94,9 +94,7 @@ def adopt(
         >>> gradtx.adopt(1e-3)
         adopt(learning_rate=0.001)
     """
-    direction = scale_by_adopt(
-        b1, b2, eps, mu_dtype, nesterov=nesterov, use_clipping=use_clipping, clip_value_fn=clip_value_fn
-    )
+    direction = scale_by_adopt(b1, b2, eps, mu_dtype, nesterov=nesterov, use_clipping=use_clipping, clip_value_fn=clip_value_fn)
     return chain(direction, scale_by_learning_rate(learning_rate))
 
 

@@ -84,6 +84,4 @@ def radam(
         >>> gradtx.radam(1e-3)
         radam(learning_rate=0.001)
     """
-    return chain(
-        scale_by_radam(b1, b2, eps, eps_root, threshold, nesterov=nesterov), scale_by_learning_rate(learning_rate)
-    )
+    return chain(scale_by_radam(b1, b2, eps, eps_root, threshold, nesterov=nesterov), scale_by_learning_rate(learning_rate))

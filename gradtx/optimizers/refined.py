@@ -18,7 +18,7 @@ from gradtx.transforms.decay import add_decayed_weights
 from gradtx.transforms.difference import difference
 from gradtx.transforms.limits import at_least
 from gradtx.transforms.pointwise import absolute, identity, offset, scale, scale_by_learning_rate, sign, sqrt, square
-from gradtx.typing import Decay, DType, Fraction, NonNegative, Positive
+from gradtx.typing import Decay, DType, NonNegative, Positive
 
 
 @optimizer
