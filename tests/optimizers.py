@@ -36,7 +36,10 @@ class Row:
 
 
 # Reasons why rows of the zoo are exempt from a property.
-BLOCKWISE = {"map_params_finds_what_mirrors_the_parameters": "its second moment belongs to a parameter, but has not its shape"}
+BLOCKWISE = {
+    "map_params_finds_what_mirrors_the_parameters": "its second moment belongs to a parameter, but has not its shape",
+    "refuses_the_state_of_another": "Adam's state differs from it in shapes only; tests/test_pieces.py checks that the error says so",
+}
 NOISY = dict.fromkeys(
     ("follows_its_equations", "zero_gradients_give_no_nan", "complex_parameters"),
     "the noise is another at each precision, phase and path; tests/test_pieces.py checks its law",
@@ -56,6 +59,14 @@ ASKS_FOR_THE_FUNCTION = dict.fromkeys(
     ),
     "it needs the extra argument obj_fn, which this test doesn't give; sophia_fisher runs in its place",
 )
+
+HOLDS_A_KEY = {
+    "map_params_finds_what_mirrors_the_parameters": "its state holds a random key, two numbers that belong to no parameter"
+}
+NOISY |= HOLDS_A_KEY | {
+    "state_and_updates_keep_their_types": "its state holds a random key, which is neither of the dtypes expected"
+}
+ASKS_FOR_THE_FUNCTION |= HOLDS_A_KEY
 
 TABLE = [
     Row("sgd", gradtx.sgd(0.05), r.sgd, dict(lr=0.05), "sgd(0.05)"),
@@ -176,7 +187,8 @@ TABLE = [
         zoo.lion_soft,
         dict(lr=0.05, b1=0.9, b2=0.99, decay=0.1, mode="refined"),
     ),
-    Row("radam", gradtx.radam(0.05), zoo.radam, dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, threshold=5.0), "radam(0.05)"),
+    # In float32 Optax's rho is the difference of two numbers near 2000: its first rectified step is off by a hundredth at b2 = 0.999.
+    Row("radam", gradtx.radam(0.05), zoo.radam, dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, threshold=5.0)),
     Row(
         "radam_paper",
         gradtx.radam(0.05, b2=0.9, threshold=4.0),
@@ -186,10 +198,10 @@ TABLE = [
     ),
     Row(
         "radam_nesterov",
-        gradtx.radam(0.05, eps_root=1e-2, nesterov=True),
+        gradtx.radam(0.05, b2=0.9, eps_root=1e-2, nesterov=True),
         zoo.radam,
-        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, threshold=5.0, eps_root=1e-2, nesterov=True),
-        "radam(0.05, eps_root=1e-2, nesterov=True)",
+        dict(lr=0.05, b1=0.9, b2=0.9, eps=1e-8, threshold=5.0, eps_root=1e-2, nesterov=True),
+        "radam(0.05, b2=0.9, eps_root=1e-2, nesterov=True)",
     ),
     # Optax multiplies the differences by 1 - b2 where the paper, in these decays, has b2.
     Row(
@@ -246,13 +258,13 @@ TABLE = [
     ),
     Row("sign_sgd", gradtx.sign_sgd(0.01), zoo.sign_sgd, dict(lr=0.01), "sign_sgd(0.01)"),
     Row("signum", gradtx.signum(0.01), zoo.signum, dict(lr=0.01, beta=0.9), "signum(0.01)"),
-    Row("rprop", gradtx.rprop(0.01), zoo.rprop, dict(lr=0.01, shrink=0.5, grow=1.2, least=1e-6, most=50.0), "rprop(0.01)"),
+    # Optax (0.2.8) gives each step one call too late; its first is zero.
+    Row("rprop", gradtx.rprop(0.01), zoo.rprop, dict(lr=0.01, shrink=0.5, grow=1.2, least=1e-6, most=50.0)),
     Row(
         "rprop_bounds",
-        gradtx.rprop(0.02, 0.6, 1.5, 1e-2, 5e-2),
+        gradtx.rprop(0.03, 0.6, 1.5, 1e-2, 5e-2),
         zoo.rprop,
-        dict(lr=0.02, shrink=0.6, grow=1.5, least=1e-2, most=5e-2),
-        "rprop(0.02, 0.6, 1.5, 1e-2, 5e-2)",
+        dict(lr=0.03, shrink=0.6, grow=1.5, least=1e-2, most=5e-2),
     ),
     Row("noisy_sgd", gradtx.noisy_sgd(0.01), r.sgd, dict(lr=0.01), exempt=NOISY),
     Row(
@@ -289,27 +301,27 @@ TABLE = [
         zoo.optimistic_adam,
         dict(alpha=0.05, beta=0.02, b1=0.9, b2=0.999, eps=1e-8, nesterov=True),
     ),
-    Row("madgrad", gradtx.madgrad(0.05), zoo.madgrad, dict(lr=0.05, beta=0.9, eps=1e-6), "contrib.madgrad(0.05)"),
+    # Optax takes the root of the step count in float32 also where all else is float64; tests/test_pieces.py compares at that precision.
+    Row("madgrad", gradtx.madgrad(0.05), zoo.madgrad, dict(lr=0.05, beta=0.9, eps=1e-6)),
     Row(
         "madgrad_decay",
         gradtx.madgrad(0.05, 0.5, 0.1, 1e-2),
         zoo.madgrad,
         dict(lr=0.05, beta=0.5, eps=1e-2, decay=0.1),
-        "contrib.madgrad(0.05, 0.5, 0.1, 1e-2)",
     ),
     Row(
         "ademamix",
-        gradtx.ademamix(0.02),
+        gradtx.ademamix(0.03),
         zoo.ademamix,
-        dict(lr=0.02, b1=0.9, b2=0.999, b3=0.9999, alpha=5.0, eps=1e-8),
-        "contrib.ademamix(0.02)",
+        dict(lr=0.03, b1=0.9, b2=0.999, b3=0.9999, alpha=5.0, eps=1e-8),
+        "contrib.ademamix(0.03)",
     ),
     Row(
         "ademamix_decay",
-        gradtx.ademamix(0.02, b3=0.99, eps_root=1e-2, weight_decay=0.1),
+        gradtx.ademamix(0.03, b3=0.99, eps_root=1e-2, weight_decay=0.1),
         zoo.ademamix,
-        dict(lr=0.02, b1=0.9, b2=0.999, b3=0.99, alpha=5.0, eps=1e-8, eps_root=1e-2, decay=0.1),
-        "contrib.ademamix(0.02, b3=0.99, eps_root=1e-2, weight_decay=0.1)",
+        dict(lr=0.03, b1=0.9, b2=0.999, b3=0.99, alpha=5.0, eps=1e-8, eps_root=1e-2, decay=0.1),
+        "contrib.ademamix(0.03, b3=0.99, eps_root=1e-2, weight_decay=0.1)",
     ),
     Row(
         "simplified_ademamix",
@@ -324,6 +336,7 @@ TABLE = [
         gradtx.adopt(0.01, b2=0.9, eps=1e-2, nesterov=True, use_clipping=False),
         zoo.adopt,
         dict(lr=0.01, b1=0.9, b2=0.9, eps=1e-2, clipping=False, nesterov=True),
+        "contrib.adopt(0.01, b2=0.9, eps=1e-2, nesterov=True, use_clipping=False)",
     ),
     Row(
         "acprop",

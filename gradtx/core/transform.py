@@ -62,7 +62,7 @@ class Transform(Node):
         now, entered = self.resolve(state.step), enter(self, updates, params)
         try:
             updates, inner = now.apply(entered, state.inner, params, **extra)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             self._check_state(state, like, error)
             raise
         if jax.tree.structure(inner) != jax.tree.structure(state.inner):

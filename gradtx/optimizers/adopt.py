@@ -26,7 +26,7 @@ def scale_by_adopt(
     *,
     nesterov: bool = False,
     use_clipping: bool = True,
-    clip_value_fn: Callable[[Any], Any] = fourth_root,
+    clip_value_fn: Callable[[Any], Any] | None = None,
 ) -> Transform:
     """ADOPT's direction: $\\mu \\leftarrow b_1\\mu + (1-b_1)\\operatorname{clip}\\left(\\frac{g_t}{\\max(\\sqrt{\\nu_{t-1}}, \\varepsilon)}, c_t\\right)$, $u = \\mu$; then $\\nu$ takes $g_t^2$ in.
 
@@ -39,7 +39,7 @@ def scale_by_adopt(
         mu_dtype: dtype of $\\mu$; float32 or wider if None.
         nesterov: emit $b_1\\mu$ and $1 - b_1$ of the clipped gradient instead.
         use_clipping: False leaves out the clipping, as in the paper's first version.
-        clip_value_fn: from the step, counted from 0, to $c_t$; $t^{1/4}$ as in the paper. It is static: give it a name.
+        clip_value_fn: from the step, counted from 0, to $c_t$; the paper's $t^{1/4}$ if None. It is static: give it a name.
 
     Raises:
         ValueError: a number is outside its range.
@@ -52,7 +52,8 @@ def scale_by_adopt(
         >>> gradtx.scale_by_adopt()
         scale_by_adopt()
     """
-    normalized = divide_by_past_root(b2, eps, clip_value_fn if use_clipping else None)
+    limit = (clip_value_fn or fourth_root) if use_clipping else None
+    normalized = divide_by_past_root(b2, eps, limit)
     mu = named("mu", ema(b1, accumulator_dtype=mu_dtype))
     return chain(normalized, blend(b1, mu, identity()) if nesterov else mu)
 
@@ -67,7 +68,7 @@ def adopt(
     *,
     nesterov: bool = False,
     use_clipping: bool = True,
-    clip_value_fn: Callable[[Any], Any] = fourth_root,
+    clip_value_fn: Callable[[Any], Any] | None = None,
 ) -> Transform:
     """ADOPT: $\\theta \\leftarrow \\theta - \\eta\\mu$, with $\\mu \\leftarrow b_1\\mu + (1-b_1)\\operatorname{clip}\\left(\\frac{g_t}{\\max(\\sqrt{\\nu_{t-1}}, \\varepsilon)}, c_t\\right)$.
 
@@ -81,7 +82,7 @@ def adopt(
         mu_dtype: dtype of $\\mu$; float32 or wider if None.
         nesterov: Nesterov's momentum in place of $\\mu$.
         use_clipping: False leaves out the clipping.
-        clip_value_fn: from the step, counted from 0, to $c_t$; $t^{1/4}$ as in the paper. It is static: give it a name.
+        clip_value_fn: from the step, counted from 0, to $c_t$; the paper's $t^{1/4}$ if None. It is static: give it a name.
 
     Raises:
         ValueError: a number is outside its range.
