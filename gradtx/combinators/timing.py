@@ -15,7 +15,7 @@ from gradtx.core.trees import Tree, map_updates
 class PrimedState(NamedTuple):
     """The steps taken, and the state of the memory."""
 
-    count: jax.Array
+    steps: jax.Array
     memory: Any
 
 
@@ -26,7 +26,7 @@ class primed(Transform):
         of: an accumulator, such as `ema(0.9)`.
 
     Returns:
-        A transformation with the state `PrimedState(count, memory)`.
+        A transformation with the state `PrimedState(steps, memory)`.
 
     Raises:
         TypeError: `of` is no accumulator.
@@ -51,10 +51,10 @@ class primed(Transform):
         return PrimedState(jnp.zeros((), jnp.int32), self.of.start(params))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        first = state.count == 0
+        first = state.steps == 0
         memory = map_updates(self, lambda u, m: jnp.where(first, cast(u, m.dtype), m), updates, state.memory[0])
         out, new = self.of.apply(updates, type(state.memory)(memory), params, **extra)
-        return out, PrimedState(saturating_increment(state.count), new)
+        return out, PrimedState(saturating_increment(state.steps), new)
 
     def children(self, state: Any) -> dict[str, tuple[Transform, Any]]:
         return {"of": (self.of, state.memory)}
@@ -63,7 +63,7 @@ class primed(Transform):
 class RefreshedState(NamedTuple):
     """The steps taken, and the states of what is measured and of the memory."""
 
-    count: jax.Array
+    steps: jax.Array
     of: Any
     memory: Any
 
@@ -80,7 +80,7 @@ class refreshed(Transform):
         every: $k \\ge 1$.
 
     Returns:
-        A transformation with the state `RefreshedState(count, of, memory)`.
+        A transformation with the state `RefreshedState(steps, of, memory)`.
 
     Raises:
         TypeError: `of` is no transformation, or `memory` no accumulator.
@@ -120,9 +120,9 @@ class refreshed(Transform):
             measured, of_state = self.of.apply(updates, states[0], params, **extra)
             return of_state, self.memory.apply(measured, states[1], params, **extra)[1]
 
-        due = state.count % self.every == 0
+        due = state.steps % self.every == 0
         of_state, memory = jax.lax.cond(due, listen, lambda states: states, (state.of, state.memory))
-        return memory[0], RefreshedState(saturating_increment(state.count), of_state, memory)
+        return memory[0], RefreshedState(saturating_increment(state.steps), of_state, memory)
 
     def emits(self, params: Tree) -> Tree:
         return self.of.emits(params)

@@ -15,7 +15,7 @@ from gradtx.core.trees import Tree, check_trainable, map_updates
 class DifferenceState(NamedTuple):
     """The steps taken, and the updates of the last."""
 
-    count: jax.Array
+    steps: jax.Array
     previous: Tree
 
 
@@ -23,7 +23,7 @@ class difference(Transform):
     """The change since the last step: $u_t - u_{t-1}$; zero at the first.
 
     Returns:
-        A transformation with the state `DifferenceState(count, previous)`.
+        A transformation with the state `DifferenceState(steps, previous)`.
 
     Example:
         >>> import gradtx, jax.numpy as jnp
@@ -41,7 +41,7 @@ class difference(Transform):
         return DifferenceState(jnp.zeros((), jnp.int32), full_like(params, 0.0))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        first = state.count == 0
+        first = state.steps == 0
         changed = map_updates(self, lambda u, p: jnp.where(first, 0, u - cast(p, u.dtype)), updates, state.previous)
         previous = map_updates(self, lambda p, u: cast(u, p.dtype), state.previous, updates)
-        return changed, DifferenceState(saturating_increment(state.count), previous)
+        return changed, DifferenceState(saturating_increment(state.steps), previous)

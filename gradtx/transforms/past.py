@@ -25,7 +25,7 @@ def fourth_root(count: Any) -> Any:
 class PastRootState(NamedTuple):
     """The steps taken, and the second moment before the next."""
 
-    count: jax.Array
+    steps: jax.Array
     nu: Tree
 
 
@@ -41,7 +41,7 @@ class divide_by_past_root(Transform):
         clip_value_fn: from the step, counted from 0, to $c_t$; no clipping if None. It is static: give it a name.
 
     Returns:
-        A transformation with the state `PastRootState(count, nu)`.
+        A transformation with the state `PastRootState(steps, nu)`.
 
     Raises:
         ValueError: a number is outside its range.
@@ -69,18 +69,18 @@ class divide_by_past_root(Transform):
         return PastRootState(jnp.zeros((), jnp.int32), full_like(real_like(params), 0.0))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        by_dtype, first = ByDType(self), state.count == 0
+        by_dtype, first = ByDType(self), state.steps == 0
 
         def one(g: Any, nu: Any) -> tuple[Any, Any]:
             own, seen = by_dtype[nu.dtype], cast(square().at(g), nu.dtype)
             u = g / cast(jnp.maximum(jnp.sqrt(floored(nu)), own.eps), g.dtype)
             if self.clip_value_fn is not None:
-                u = bounded(u, jnp.asarray(self.clip_value_fn(state.count.astype(nu.dtype)), g.dtype))
+                u = bounded(u, jnp.asarray(self.clip_value_fn(state.steps.astype(nu.dtype)), g.dtype))
             # Not inside the first branch of the where alone: a gradient over eps may overflow there.
             return jnp.where(first, 0, u), jnp.where(first, seen, own.decay * nu + (1 - own.decay) * seen)
 
         out, nu = map_pairs(self, one, updates, state.nu)
-        return out, PastRootState(saturating_increment(state.count), nu)
+        return out, PastRootState(saturating_increment(state.steps), nu)
 
 
 class ScaleByAcpropState(NamedTuple):
