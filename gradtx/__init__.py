@@ -87,6 +87,7 @@ from gradtx.transforms.madgrad import scale_by_madgrad
 from gradtx.transforms.momentum import scale_by_momentum, velocity
 from gradtx.transforms.noise import add_noise
 from gradtx.transforms.normalize import normalize, normalize_by_update_norm
+from gradtx.transforms.nesterov import dozat_moment
 from gradtx.transforms.orthogonal import orthogonalize_to_params
 from gradtx.transforms.past import divide_by_past_root, scale_by_acprop
 from gradtx.transforms.pointwise import (

@@ -38,7 +38,7 @@ class Row:
 # Reasons why rows of the zoo are exempt from a property.
 BLOCKWISE = {"map_params_finds_what_mirrors_the_parameters": "its second moment belongs to a parameter, but has not its shape"}
 ADAM_MINI = BLOCKWISE | {
-    "refuses_the_state_of_another": "Adam's state differs from it in shapes only; tests/test_pieces.py checks that the error says so"
+    "refuses_the_state_of_another": "with and without keep_axis the states differ in shapes only; tests/test_pieces.py checks that the error says so"
 }
 NOISY = dict.fromkeys(
     ("follows_its_equations", "zero_gradients_give_no_nan", "complex_parameters"),
@@ -167,6 +167,18 @@ TABLE = [
         zoo.nadamw,
         dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1),
         "nadamw(0.05, weight_decay=0.1)",
+    ),
+    Row(
+        "nadam_torch",
+        gradtx.nadam(0.05, momentum_decay=4e-3),
+        zoo.nadam_dozat,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, psi=4e-3),
+    ),
+    Row(
+        "nadam_keras",
+        gradtx.nadam(0.05, momentum_decay=1.0),
+        zoo.nadam_dozat,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, psi=1.0),
     ),
     Row(
         "adabelief_nesterov",

@@ -10,6 +10,7 @@ from gradtx.core.transform import Transform
 from gradtx.transforms.accumulators import ema
 from gradtx.transforms.bias import bias_correction
 from gradtx.transforms.decay import add_decayed_weights
+from gradtx.transforms.nesterov import dozat_moment
 from gradtx.transforms.pointwise import offset, scale_by_learning_rate, sqrt, square
 from gradtx.typing import Decay, DType, NonNegative
 
@@ -186,17 +187,20 @@ def nadam(
     mu_dtype: DType = None,
     *,
     ahead: int = 1,
+    momentum_decay: NonNegative | None = None,
 ) -> Transform:
     """Adam with Nesterov momentum: $\\theta \\leftarrow \\theta - \\frac{\\eta}{\\sqrt{\\hat\\nu} + \\varepsilon}\\left(\\frac{\\beta_1\\mu}{1 - \\beta_1^{t+1}} + \\frac{(1 - \\beta_1) g}{1 - \\beta_1^t}\\right)$.
 
     Args:
         learning_rate: $\\eta \\ge 0$, a number or a schedule.
-        b1: $\\beta_1$ in [0, 1); constant here as in Optax. Keras and PyTorch let it rise by Dozat's 0.96 rule: give a schedule.
+        b1: $\\beta_1$ in [0, 1); constant by default, as in Optax.
         b2: the decay of $\\nu$, in [0, 1).
         eps: $\\varepsilon \\ge 0$, outside the root.
         eps_root: inside the root, not negative.
         mu_dtype: dtype of $\\mu$; float32 or wider if None.
         ahead: 1 corrects $\\mu$ with $t + 1$ (Dozat's form, Optax's), 0 with $t$ (Ruder's).
+        momentum_decay: lets the weights of the mixture rise by Dozat's $0.96^{\\psi t}$ (see `dozat_moment`): 0.004 makes it PyTorch's NAdam,
+            1 Keras's. None is Optax's.
 
     Raises:
         ValueError: a number is outside its range.
@@ -210,7 +214,12 @@ def nadam(
         >>> gradtx.nadam(1e-3)
         nadam(learning_rate=0.001)
     """
-    return chain(scale_by_nadam(b1, b2, eps, eps_root, mu_dtype, ahead=ahead), scale_by_learning_rate(learning_rate))
+    if momentum_decay is None:
+        direction = scale_by_nadam(b1, b2, eps, eps_root, mu_dtype, ahead=ahead)
+    else:
+        second = chain(square(), named("nu", ema(b2)), bias_correction(b2), offset(eps_root), sqrt())
+        direction = ratio(dozat_moment(b1, momentum_decay, mu_dtype), second, eps)
+    return chain(direction, scale_by_learning_rate(learning_rate))
 
 
 @optimizer

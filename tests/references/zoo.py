@@ -228,3 +228,18 @@ def grams(grad, x, steps, lr, b1, b2, eps, decay):
         size = np.abs(m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps))
         x = x - lr * (np.sign(g) * size + decay * x)
     return x
+
+
+def nadam_dozat(grad, x, steps, lr, b1, b2, eps, psi):
+    """As PyTorch states it; with psi = 1 as Keras does."""
+    m, v, product = np.zeros_like(x), np.zeros_like(x), 1.0
+    for t in range(1, steps + 1):
+        g = grad(x, t - 1)
+        now = b1 * (1 - 0.5 * 0.96 ** (t * psi))
+        following = b1 * (1 - 0.5 * 0.96 ** ((t + 1) * psi))
+        product = product * now
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        mixture = following * m / (1 - product * following) + (1 - now) * g / (1 - product)
+        x = x - lr * mixture / (np.sqrt(v / (1 - b2**t)) + eps)
+    return x
