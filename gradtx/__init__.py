@@ -2,13 +2,9 @@
 
 from gradtx import typing
 from gradtx.combinators.chain import chain, named
-from gradtx.combinators.complex import split_real_and_imaginary
 from gradtx.combinators.memory import feedback, lagged
 from gradtx.combinators.pair import add, blend, ratio, surprise
-from gradtx.combinators.product import cautious, multiply
 from gradtx.combinators.route import masked, partition
-from gradtx.combinators.share import let, recall
-from gradtx.combinators.timing import primed, refreshed
 from gradtx.core.edit import adjust
 from gradtx.core.functions import from_functions, stateless
 from gradtx.core.injection import hyperparams, inject_hyperparams
@@ -24,15 +20,53 @@ from gradtx.core.updates import apply_updates
 from gradtx.optimizers.adabelief import adabelief, scale_by_belief
 from gradtx.optimizers.adadelta import adadelta, scale_by_adadelta
 from gradtx.optimizers.adagrad import adagrad, scale_by_rss
-from gradtx.optimizers.adam import adam, adamw, nadam, nadamw, scale_by_adam, scale_by_nadam
-from gradtx.optimizers.adamax import adamax, adamaxw, scale_by_adamax
+from gradtx.optimizers.adam import adam, adamw, nadam, scale_by_adam, scale_by_nadam
+from gradtx.optimizers.adamax import adamax, scale_by_adamax
+from gradtx.optimizers.amsgrad import amsgrad, scale_by_amsgrad
+from gradtx.optimizers.laprop import laprop, scale_by_laprop
+from gradtx.optimizers.lion import lion, scale_by_lion
+from gradtx.optimizers.rmsprop import rmsprop, scale_by_rms, scale_by_stddev
+from gradtx.optimizers.sgd import nesterov, sgd
+from gradtx.optimizers.yogi import scale_by_yogi, yogi
+from gradtx.schedules.basic import (
+    constant_schedule,
+    cosine_decay_schedule,
+    exponential_decay,
+    linear_schedule,
+    polynomial_schedule,
+)
+from gradtx.schedules.joined import join_schedules, piecewise_constant_schedule, warmup_cosine_decay_schedule
+from gradtx.transforms.accumulators import accumulate, amsgrad_max, ema, running_max, sign_ema
+from gradtx.transforms.bias import bias_correction
+from gradtx.transforms.clipping import clip_by_global_norm, global_norm
+from gradtx.transforms.decay import add_decayed_weights
+from gradtx.transforms.geometry import centralize
+from gradtx.transforms.guards import set_to_zero, zero_nans
+from gradtx.transforms.momentum import scale_by_momentum, velocity
+from gradtx.transforms.noise import add_noise
+from gradtx.transforms.pointwise import (
+    absolute,
+    clip,
+    identity,
+    offset,
+    power,
+    scale,
+    scale_by_learning_rate,
+    scale_by_schedule,
+    sign,
+    sqrt,
+    square,
+)
+from gradtx.combinators.complex import split_real_and_imaginary
+from gradtx.combinators.product import cautious, multiply
+from gradtx.combinators.share import let, recall
+from gradtx.combinators.timing import primed, refreshed
+from gradtx.optimizers.adam import nadamw
+from gradtx.optimizers.adamax import adamaxw
 from gradtx.optimizers.adan import adan, scale_by_adan
 from gradtx.optimizers.ademamix import ademamix, scale_by_ademamix, scale_by_simplified_ademamix, simplified_ademamix
 from gradtx.optimizers.adopt import acprop, adopt, scale_by_adopt
-from gradtx.optimizers.amsgrad import amsgrad, scale_by_amsgrad
-from gradtx.optimizers.laprop import laprop, scale_by_laprop
 from gradtx.optimizers.layerwise import fromage, lamb, lars, novograd, scale_by_novograd
-from gradtx.optimizers.lion import lion, scale_by_lion
 from gradtx.optimizers.madgrad import madgrad
 from gradtx.optimizers.noisy import noisy_sgd
 from gradtx.optimizers.optimistic import (
@@ -53,21 +87,8 @@ from gradtx.optimizers.refined import (
     sign_from_gradient,
     stable_adamw,
 )
-from gradtx.optimizers.rmsprop import rmsprop, scale_by_rms, scale_by_stddev
-from gradtx.optimizers.sgd import nesterov, sgd
 from gradtx.optimizers.signs import rprop, scale_by_sign, sign_sgd, signum
 from gradtx.optimizers.sophia import scale_by_sophia, sophia
-from gradtx.optimizers.yogi import scale_by_yogi, yogi
-from gradtx.schedules.basic import (
-    constant_schedule,
-    cosine_decay_schedule,
-    exponential_decay,
-    linear_schedule,
-    polynomial_schedule,
-)
-from gradtx.schedules.joined import join_schedules, piecewise_constant_schedule, warmup_cosine_decay_schedule
-from gradtx.transforms.accumulators import accumulate, amsgrad_max, ema, running_max, sign_ema
-from gradtx.transforms.bias import bias_correction
 from gradtx.transforms.blocks import (
     block_mean,
     block_sum,
@@ -76,33 +97,14 @@ from gradtx.transforms.blocks import (
     scale_by_param_block_rms,
     scale_by_trust_ratio,
 )
-from gradtx.transforms.clipping import clip_by_global_norm, global_norm
-from gradtx.transforms.decay import add_decayed_weights
 from gradtx.transforms.difference import difference
-from gradtx.transforms.geometry import centralize
-from gradtx.transforms.guards import set_to_zero, zero_nans
 from gradtx.transforms.hessian import gauss_newton_bartlett_diag_hessian, hutchinson_estimator_diag_hessian
 from gradtx.transforms.limits import at_least, clip_modulus, tanh
 from gradtx.transforms.madgrad import scale_by_madgrad
-from gradtx.transforms.momentum import scale_by_momentum, velocity
-from gradtx.transforms.noise import add_noise
-from gradtx.transforms.normalize import normalize, normalize_by_update_norm
 from gradtx.transforms.nesterov import dozat_moment
+from gradtx.transforms.normalize import normalize, normalize_by_update_norm
 from gradtx.transforms.orthogonal import orthogonalize_to_params
 from gradtx.transforms.past import divide_by_past_root, scale_by_acprop
-from gradtx.transforms.pointwise import (
-    absolute,
-    clip,
-    identity,
-    offset,
-    power,
-    scale,
-    scale_by_learning_rate,
-    scale_by_schedule,
-    sign,
-    sqrt,
-    square,
-)
 from gradtx.transforms.rates import layerwise_decay, scale_by_path
 from gradtx.transforms.rectify import rectify
 from gradtx.transforms.rprop import scale_by_rprop

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from gradtx.core.number import number
 from gradtx.core.transform import Transform, saturating_increment
 from gradtx.core.trees import Tree, check_trainable, path_string
+from gradtx.transforms.blocks import common_real
 from gradtx.typing import Hyper, Key, NonNegative
 
 
@@ -58,8 +59,9 @@ class add_noise(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
-        eta, gamma = number(self.eta, jnp.float32), number(self.gamma, jnp.float32)
-        deviation = jnp.sqrt(eta / (1 + state.step.astype(jnp.float32)) ** gamma)
+        dtype = common_real(updates)
+        eta, gamma = number(self.eta, dtype), number(self.gamma, dtype)
+        deviation = jnp.sqrt(eta / (1 + state.step.astype(dtype)) ** gamma)
 
         def noisy(path: Any, u: Any) -> Any:
             return u + number(deviation, u.dtype) * jax.random.normal(own_key(key, path), u.shape, u.dtype)
