@@ -10,7 +10,8 @@ import pytest
 
 import gradtx
 from tests.references import classical as r
-from tests.references import gates
+from tests.references import gates, zoo
+from tests.references import layerwise as layer
 from tests.running import START
 
 
@@ -41,6 +42,39 @@ class one_example(gradtx.Transform):
     def apply(self, updates, state, params=None, **extra):
         return jax.tree.map(lambda u: u[None], updates), ()
 
+
+# Reasons why rows of the zoo are exempt from a property.
+BLOCKWISE = {"map_params_finds_what_mirrors_the_parameters": "its second moment belongs to a parameter, but has not its shape"}
+ADAM_MINI = BLOCKWISE | {
+    "refuses_the_state_of_another": "with and without keep_axis the states differ in shapes only; tests/test_pieces.py checks that the error says so"
+}
+NOISY = dict.fromkeys(
+    ("follows_its_equations", "zero_gradients_give_no_nan", "complex_parameters"),
+    "the noise is another at each precision, phase and path; tests/test_pieces.py checks its law",
+)
+ASKS_FOR_THE_FUNCTION = dict.fromkeys(
+    (
+        "hypergradients_are_finite_at_zero_gradients",
+        "state_and_updates_keep_their_types",
+        "zero_gradients_give_no_nan",
+        "small_float16_gradients_count",
+        "complex_parameters",
+        "empty_tree",
+        "frozen_integers_beside_trained_floats",
+        "carried_by_cond",
+        "hyperparameters_in_the_state_change_nothing",
+        "refuses_the_state_of_another",
+    ),
+    "it needs the extra argument obj_fn, which this test doesn't give; sophia_fisher runs in its place",
+)
+
+HOLDS_A_KEY = {
+    "map_params_finds_what_mirrors_the_parameters": "its state holds a random key, two numbers that belong to no parameter"
+}
+NOISY |= HOLDS_A_KEY | {
+    "state_and_updates_keep_their_types": "its state holds a random key, which is neither of the dtypes expected"
+}
+ASKS_FOR_THE_FUNCTION |= HOLDS_A_KEY
 
 TABLE = [
     Row("sgd", gradtx.sgd(0.05), r.sgd, dict(lr=0.05), "sgd(0.05)"),
@@ -191,6 +225,271 @@ TABLE = [
         gates.clipped_momentum,
         dict(lr=0.02, clip=0.8, gamma=0.5),
         exempt={"is_a_value": "the batch of one is made by a class of the tests, which gradtx can't name"},
+    ),
+    # The zoo of first-order methods.
+    Row(
+        "adamaxw",
+        gradtx.adamaxw(0.05, weight_decay=0.1),
+        zoo.adamaxw,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1),
+        "adamaxw(0.05, weight_decay=0.1)",
+    ),
+    Row(
+        "nadamw",
+        gradtx.nadamw(0.05, weight_decay=0.1),
+        zoo.nadamw,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1),
+        "nadamw(0.05, weight_decay=0.1)",
+    ),
+    Row(
+        "nadam_torch",
+        gradtx.nadam(0.05, momentum_decay=4e-3),
+        zoo.nadam_dozat,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, psi=4e-3),
+    ),
+    Row(
+        "nadam_keras",
+        gradtx.nadam(0.05, momentum_decay=1.0),
+        zoo.nadam_dozat,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, psi=1.0),
+    ),
+    Row(
+        "adabelief_nesterov",
+        gradtx.adabelief(0.05, nesterov=True),
+        zoo.adabelief_nesterov,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-16, eps_root=1e-16),
+        "adabelief(0.05, nesterov=True)",
+    ),
+    Row(
+        "lion_smooth",
+        gradtx.lion(0.05, weight_decay=0.1, mode="smooth", smooth_beta=2.0),
+        zoo.lion_soft,
+        dict(lr=0.05, b1=0.9, b2=0.99, decay=0.1, mode="smooth", beta=2.0),
+    ),
+    Row(
+        "lion_refined",
+        gradtx.lion(0.05, weight_decay=0.1, mode="refined"),
+        zoo.lion_soft,
+        dict(lr=0.05, b1=0.9, b2=0.99, decay=0.1, mode="refined"),
+    ),
+    # In float32 Optax's rho is the difference of two numbers near 2000: its first rectified step is off by a hundredth at b2 = 0.999.
+    Row("radam", gradtx.radam(0.05), zoo.radam, dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, threshold=5.0)),
+    Row(
+        "radam_paper",
+        gradtx.radam(0.05, b2=0.9, threshold=4.0),
+        zoo.radam,
+        dict(lr=0.05, b1=0.9, b2=0.9, eps=1e-8, threshold=4.0),
+        "radam(0.05, b2=0.9, threshold=4.0)",
+    ),
+    Row(
+        "radam_nesterov",
+        gradtx.radam(0.05, b2=0.9, eps_root=1e-2, nesterov=True),
+        zoo.radam,
+        dict(lr=0.05, b1=0.9, b2=0.9, eps=1e-8, threshold=5.0, eps_root=1e-2, nesterov=True),
+        "radam(0.05, b2=0.9, eps_root=1e-2, nesterov=True)",
+    ),
+    # Optax multiplies the differences by 1 - b2 where the paper, in these decays, has b2.
+    Row(
+        "adan",
+        gradtx.adan(0.05, weight_decay=0.1),
+        zoo.adan,
+        dict(lr=0.05, b1=0.98, b2=0.92, b3=0.99, eps=1e-8, eps_root=1e-8, decay=0.1),
+    ),
+    Row(
+        "adan_optax",
+        gradtx.adan(0.05, look_ahead=0.08),
+        zoo.adan,
+        dict(lr=0.05, b1=0.98, b2=0.92, b3=0.99, eps=1e-8, eps_root=1e-8, ahead=0.08),
+        "adan(0.05)",
+    ),
+    Row("lamb", gradtx.lamb(0.01), layer.lamb, dict(lr=0.01, b1=0.9, b2=0.999, eps=1e-6), "lamb(0.01)"),
+    Row(
+        "lamb_decay",
+        gradtx.lamb(0.01, eps_root=1e-2, weight_decay=0.1),
+        layer.lamb,
+        dict(lr=0.01, b1=0.9, b2=0.999, eps=1e-6, eps_root=1e-2, decay=0.1),
+        "lamb(0.01, eps_root=1e-2, weight_decay=0.1)",
+    ),
+    Row(
+        "lars",
+        gradtx.lars(0.05, trust_coefficient=0.1),
+        layer.lars,
+        dict(lr=0.05, coefficient=0.1, gamma=0.9),
+        "lars(0.05, trust_coefficient=0.1)",
+    ),
+    Row(
+        "lars_decay",
+        gradtx.lars(0.05, 0.1, trust_coefficient=0.1, eps=0.01, nesterov=True),
+        layer.lars,
+        dict(lr=0.05, coefficient=0.1, gamma=0.9, decay=0.1, eps=0.01, nesterov=True),
+        "lars(0.05, 0.1, trust_coefficient=0.1, eps=0.01, nesterov=True)",
+    ),
+    Row("fromage", gradtx.fromage(0.01), layer.fromage, dict(lr=0.01), "fromage(0.01)"),
+    Row(
+        "novograd",
+        gradtx.novograd(0.01),
+        layer.novograd,
+        dict(lr=0.01, b1=0.9, b2=0.25, eps=1e-6),
+        "novograd(0.01)",
+        exempt=BLOCKWISE,
+    ),
+    Row(
+        "novograd_decay",
+        gradtx.novograd(0.01, eps_root=0.1, weight_decay=0.1),
+        layer.novograd,
+        dict(lr=0.01, b1=0.9, b2=0.25, eps=1e-6, eps_root=0.1, decay=0.1),
+        "novograd(0.01, eps_root=0.1, weight_decay=0.1)",
+        exempt=BLOCKWISE,
+    ),
+    Row("sign_sgd", gradtx.sign_sgd(0.01), zoo.sign_sgd, dict(lr=0.01), "sign_sgd(0.01)"),
+    Row("signum", gradtx.signum(0.01), zoo.signum, dict(lr=0.01, beta=0.9), "signum(0.01)"),
+    # Optax (0.2.8) gives each step one call too late; its first is zero.
+    Row("rprop", gradtx.rprop(0.01), zoo.rprop, dict(lr=0.01, shrink=0.5, grow=1.2, least=1e-6, most=50.0)),
+    Row(
+        "rprop_bounds",
+        gradtx.rprop(0.03, 0.6, 1.5, 1e-2, 5e-2),
+        zoo.rprop,
+        dict(lr=0.03, shrink=0.6, grow=1.5, least=1e-2, most=5e-2),
+    ),
+    Row("noisy_sgd", gradtx.noisy_sgd(0.01), r.sgd, dict(lr=0.01), exempt=NOISY),
+    Row(
+        "optimistic_gradient_descent",
+        gradtx.optimistic_gradient_descent(0.05),
+        zoo.optimistic,
+        dict(lr=0.05, alpha=1.0, beta=1.0),
+        "optimistic_gradient_descent(0.05)",
+    ),
+    Row(
+        "optimistic_gradient_descent_half",
+        gradtx.optimistic_gradient_descent(0.05, 0.8, 0.5),
+        zoo.optimistic,
+        dict(lr=0.05, alpha=0.8, beta=0.5),
+        "optimistic_gradient_descent(0.05, 0.8, 0.5)",
+    ),
+    Row(
+        "optimistic_adam_v2",
+        gradtx.optimistic_adam_v2(0.05),
+        zoo.optimistic_adam,
+        dict(alpha=0.05, beta=0.05, b1=0.9, b2=0.999, eps=1e-8, nesterov=True),
+        "optimistic_adam_v2(0.05)",
+    ),
+    Row(
+        "optimistic_adam_v2_paper",
+        gradtx.optimistic_adam_v2(0.05, beta=0.5, nesterov=False),
+        zoo.optimistic_adam,
+        dict(alpha=0.05, beta=0.025, b1=0.9, b2=0.999, eps=1e-8, nesterov=False),
+        "optimistic_adam_v2(0.05, beta=0.5, nesterov=False)",
+    ),
+    Row(
+        "optimistic_adam",
+        gradtx.optimistic_adam(0.05, 0.02),
+        zoo.optimistic_adam,
+        dict(alpha=0.05, beta=0.02, b1=0.9, b2=0.999, eps=1e-8, nesterov=True),
+    ),
+    # Optax takes the root of the step count in float32 also where all else is float64; tests/test_pieces.py compares at that precision.
+    Row("madgrad", gradtx.madgrad(0.05), zoo.madgrad, dict(lr=0.05, beta=0.9, eps=1e-6)),
+    Row(
+        "madgrad_decay",
+        gradtx.madgrad(0.05, 0.5, 0.1, 1e-2),
+        zoo.madgrad,
+        dict(lr=0.05, beta=0.5, eps=1e-2, decay=0.1),
+    ),
+    Row(
+        "ademamix",
+        gradtx.ademamix(0.03),
+        zoo.ademamix,
+        dict(lr=0.03, b1=0.9, b2=0.999, b3=0.9999, alpha=5.0, eps=1e-8),
+        "contrib.ademamix(0.03)",
+    ),
+    Row(
+        "ademamix_decay",
+        gradtx.ademamix(0.03, b3=0.99, eps_root=1e-2, weight_decay=0.1),
+        zoo.ademamix,
+        dict(lr=0.03, b1=0.9, b2=0.999, b3=0.99, alpha=5.0, eps=1e-8, eps_root=1e-2, decay=0.1),
+        "contrib.ademamix(0.03, b3=0.99, eps_root=1e-2, weight_decay=0.1)",
+    ),
+    Row(
+        "simplified_ademamix",
+        gradtx.simplified_ademamix(0.002, b1=0.9, alpha=2.0, weight_decay=0.1),
+        zoo.simplified_ademamix,
+        dict(lr=0.002, b1=0.9, b2=0.95, alpha=2.0, eps=1e-8, decay=0.1),
+        "contrib.simplified_ademamix(0.002, b1=0.9, alpha=2.0, weight_decay=0.1)",
+    ),
+    Row("adopt", gradtx.adopt(0.05), zoo.adopt, dict(lr=0.05, b1=0.9, b2=0.9999, eps=1e-6), "contrib.adopt(0.05)"),
+    Row(
+        "adopt_unclipped",
+        gradtx.adopt(0.01, b2=0.9, eps=1e-2, nesterov=True, use_clipping=False),
+        zoo.adopt,
+        dict(lr=0.01, b1=0.9, b2=0.9, eps=1e-2, clipping=False, nesterov=True),
+        "contrib.adopt(0.01, b2=0.9, eps=1e-2, nesterov=True, use_clipping=False)",
+    ),
+    Row(
+        "acprop",
+        gradtx.acprop(0.01),
+        zoo.acprop,
+        dict(lr=0.01, b1=0.9, b2=0.999, eps=1e-16, eps_root=1e-16),
+        "contrib.acprop(0.01)",
+    ),
+    Row(
+        "acprop_decay",
+        gradtx.acprop(0.01, b2=0.9, eps=1e-2, eps_root=1e-3, weight_decay=0.1),
+        zoo.acprop,
+        dict(lr=0.01, b1=0.9, b2=0.9, eps=1e-2, eps_root=1e-3, decay=0.1),
+        "contrib.acprop(0.01, b2=0.9, eps=1e-2, eps_root=1e-3, weight_decay=0.1)",
+    ),
+    # Optax corrects the momentum for its start and uses an estimate only from the next step on; the paper does neither.
+    Row(
+        "sophia",
+        gradtx.sophia(0.01, gamma=0.5),
+        zoo.sophia,
+        dict(lr=0.01, b1=0.965, b2=0.99, eps=1e-8, gamma=0.5, most=1.0, every=10, decay=1e-4, estimate=zoo.second_derivatives),
+        exempt=ASKS_FOR_THE_FUNCTION,
+    ),
+    Row(
+        "sophia_fisher",
+        gradtx.sophia(0.01, b2=0.9, gamma=2.0, clip_threshold=0.8, update_interval=3, hessian_diagonal_fn=gradtx.square()),
+        zoo.sophia,
+        dict(lr=0.01, b1=0.965, b2=0.9, eps=1e-8, gamma=2.0, most=0.8, every=3, decay=1e-4, estimate=zoo.squared_gradient),
+    ),
+    Row(
+        "cautious_adamw",
+        gradtx.cautious_adamw(0.05, weight_decay=0.1),
+        layer.cautious_adamw,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1),
+    ),
+    Row("grams", gradtx.grams(0.05, weight_decay=0.1), zoo.grams, dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1)),
+    Row(
+        "mars",
+        gradtx.mars(0.05, weight_decay=0.1),
+        layer.mars,
+        dict(lr=0.05, b1=0.95, b2=0.99, eps=1e-8, gamma=0.025, most=1.0, decay=0.1),
+    ),
+    Row(
+        "mars_unclipped",
+        gradtx.mars(0.05, gamma=0.1, max_norm=None),
+        layer.mars,
+        dict(lr=0.05, b1=0.95, b2=0.99, eps=1e-8, gamma=0.1, most=None, decay=0.0),
+    ),
+    Row(
+        "stable_adamw",
+        gradtx.stable_adamw(0.05, weight_decay=0.1),
+        layer.stable_adamw,
+        dict(lr=0.05, b1=0.9, b2=0.99, eps=1e-6, decay=0.1),
+    ),
+    Row(
+        "adam_mini",
+        gradtx.adam_mini(0.05),
+        layer.adam_mini,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, blocks=[slice(None)]),
+        exempt=ADAM_MINI,
+    ),
+    Row(
+        "adam_mini_columns",
+        gradtx.adam_mini(0.05, weight_decay=0.1, keep_axis=-1),
+        layer.adam_mini,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, blocks=[(slice(None), i) for i in range(3)], decay=0.1),
+        shape=(2, 3),
+        exempt=ADAM_MINI,
     ),
 ]
 

@@ -62,7 +62,7 @@ class Transform(Node):
         entered = enter(self, updates, params)
         try:
             updates, after = self.advance(entered, state, params, **extra)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             self._check_state(state, like, error)
             raise
         if jax.tree.structure(after) != jax.tree.structure(state):
@@ -149,6 +149,9 @@ class Transform(Node):
 
 
 def _now(value: Any, step: Any, owner: Transform, name: str) -> Any:
+    if isinstance(value, tuple):
+        new = tuple(_now(v, step, owner, name) for v in value)
+        return value if all(a is b for a, b in zip(new, value, strict=True)) else new
     if isinstance(value, Schedule):
         value = value(step)
     if not isinstance(value, float):

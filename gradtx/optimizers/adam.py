@@ -10,8 +10,17 @@ from gradtx.core.transform import Transform
 from gradtx.transforms.accumulators import ema
 from gradtx.transforms.bias import bias_correction
 from gradtx.transforms.decay import add_decayed_weights
+from gradtx.transforms.nesterov import dozat_moment
 from gradtx.transforms.pointwise import offset, scale_by_learning_rate, sqrt, square
 from gradtx.typing import Decay, DType, NonNegative
+
+
+def first_moment(b1: Decay, mu_dtype: DType = None, nesterov: bool = False, ahead: int = 1) -> Transform:
+    """Adam's corrected average $\\hat\\mu$, or Nadam's mixture of it and the gradient."""
+    mu = named("mu", ema(b1, accumulator_dtype=mu_dtype))
+    if nesterov:
+        return blend(b1, chain(mu, bias_correction(b1, ahead)), bias_correction(b1))
+    return chain(mu, bias_correction(b1))
 
 
 @optimizer
@@ -45,9 +54,7 @@ def scale_by_adam(
         >>> gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.scale_by_adam(), gradtx.scale_by_learning_rate(1e-3))[1]
         scale_by_adam()
     """
-    if nesterov:
-        return scale_by_nadam(b1, b2, eps, eps_root, mu_dtype)
-    first = chain(named("mu", ema(b1, accumulator_dtype=mu_dtype)), bias_correction(b1))
+    first = first_moment(b1, mu_dtype, nesterov)
     second = chain(square(), named("nu", ema(b2)), bias_correction(b2), offset(eps_root), sqrt())
     return ratio(first, second, eps)
 
@@ -166,9 +173,8 @@ def scale_by_nadam(
         >>> gradtx.scale_by_nadam(ahead=0)
         scale_by_nadam(ahead=0)
     """
-    seen = chain(named("mu", ema(b1, accumulator_dtype=mu_dtype)), bias_correction(b1, ahead))
     second = chain(square(), named("nu", ema(b2)), bias_correction(b2), offset(eps_root), sqrt())
-    return ratio(blend(b1, seen, bias_correction(b1)), second, eps)
+    return ratio(first_moment(b1, mu_dtype, nesterov=True, ahead=ahead), second, eps)
 
 
 @optimizer
@@ -181,17 +187,20 @@ def nadam(
     mu_dtype: DType = None,
     *,
     ahead: int = 1,
+    momentum_decay: NonNegative | None = None,
 ) -> Transform:
     """Adam with Nesterov momentum: $\\theta \\leftarrow \\theta - \\frac{\\eta}{\\sqrt{\\hat\\nu} + \\varepsilon}\\left(\\frac{\\beta_1\\mu}{1 - \\beta_1^{t+1}} + \\frac{(1 - \\beta_1) g}{1 - \\beta_1^t}\\right)$.
 
     Args:
         learning_rate: $\\eta \\ge 0$, a number or a schedule.
-        b1: $\\beta_1$ in [0, 1); constant here as in Optax. Keras and PyTorch let it rise by Dozat's 0.96 rule: give a schedule.
+        b1: $\\beta_1$ in [0, 1); constant by default, as in Optax.
         b2: the decay of $\\nu$, in [0, 1).
         eps: $\\varepsilon \\ge 0$, outside the root.
         eps_root: inside the root, not negative.
         mu_dtype: dtype of $\\mu$; float32 or wider if None.
         ahead: 1 corrects $\\mu$ with $t + 1$ (Dozat's form, Optax's), 0 with $t$ (Ruder's).
+        momentum_decay: lets the weights of the mixture rise by Dozat's $0.96^{\\psi t}$ (see `dozat_moment`): 0.004 makes it PyTorch's NAdam,
+            1 Keras's. None is Optax's.
 
     Raises:
         ValueError: a number is outside its range.
@@ -205,4 +214,49 @@ def nadam(
         >>> gradtx.nadam(1e-3)
         nadam(learning_rate=0.001)
     """
-    return chain(scale_by_nadam(b1, b2, eps, eps_root, mu_dtype, ahead=ahead), scale_by_learning_rate(learning_rate))
+    if momentum_decay is None:
+        direction = scale_by_nadam(b1, b2, eps, eps_root, mu_dtype, ahead=ahead)
+    else:
+        second = chain(square(), named("nu", ema(b2)), bias_correction(b2), offset(eps_root), sqrt())
+        direction = ratio(dozat_moment(b1, momentum_decay, mu_dtype), second, eps)
+    return chain(direction, scale_by_learning_rate(learning_rate))
+
+
+@optimizer
+def nadamw(
+    learning_rate: NonNegative,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-8,
+    eps_root: NonNegative = 0.0,
+    mu_dtype: DType = None,
+    weight_decay: NonNegative = 1e-4,
+    mask: Where | None = None,
+    *,
+    nesterov: bool = True,
+) -> Transform:
+    """Nadam with decoupled weight decay: `adamw` with Nesterov's first moment.
+
+    Args:
+        learning_rate: $\\eta \\ge 0$, a number or a schedule; the decay is multiplied by it.
+        b1: the decay of $\\mu$, in [0, 1).
+        b2: the decay of $\\nu$, in [0, 1).
+        eps: $\\varepsilon \\ge 0$, outside the root.
+        eps_root: $\\varepsilon_r \\ge 0$, inside it.
+        mu_dtype: dtype of $\\mu$; float32 or wider if None.
+        weight_decay: $\\lambda \\ge 0$.
+        mask: which parameters decay (see `add_decayed_weights`); all if None.
+        nesterov: False makes it `adamw`.
+
+    Raises:
+        ValueError: a number is outside its range; `update` was called without parameters.
+
+    References:
+        Dozat (2016), Incorporating Nesterov Momentum into Adam, ICLR workshop. Loshchilov, Hutter (2017), arXiv:1711.05101.
+
+    Example:
+        >>> import gradtx
+        >>> gradtx.nadamw(1e-3)
+        nadamw(learning_rate=0.001)
+    """
+    return adamw(learning_rate, b1, b2, eps, eps_root, mu_dtype, weight_decay, mask, nesterov=nesterov)

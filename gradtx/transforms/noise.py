@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.core.number import number
+from gradtx.core.number import number, real_of
 from gradtx.core.transform import Transform, saturating_increment
 from gradtx.core.trees import Tree, check_trainable, path_string
 from gradtx.typing import Hyper, Key, NonNegative
@@ -57,7 +57,7 @@ class add_noise(Transform):
         return AddNoiseState(jnp.zeros((), jnp.int32), key_data(self.key))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        dtype = jnp.result_type(float)
+        dtype = real_of(updates)
         eta, gamma = number(self.eta, dtype), number(self.gamma, dtype)
         deviation = jnp.sqrt(eta / (1 + state.step.astype(dtype)) ** gamma)
         noise = normal_like(updates, state.key_data, state.step)
@@ -70,10 +70,14 @@ def normal_like(tree: Tree, data: jax.Array, step: jax.Array) -> Tree:
     key = jax.random.fold_in(jax.random.wrap_key_data(data), step)
 
     def one(path: Any, x: Any) -> Any:
-        own = jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
-        return jax.random.normal(own, x.shape, x.dtype)
+        return jax.random.normal(own_key(key, path), x.shape, x.dtype)
 
     return jax.tree_util.tree_map_with_path(one, tree)
+
+
+def own_key(key: jax.Array, path: Any) -> jax.Array:
+    """A parameter's own key, from its path."""
+    return jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
 
 
 def key_data(key: Any) -> jax.Array:
