@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.keys import key_data, own_key
 from gradtx.core.number import cast, number
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
 from gradtx.transforms.blocks import needed
-from gradtx.transforms.noise import key_data, own_key
 from gradtx.transforms.pointwise import square
 from gradtx.typing import Key, Positive
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.keys import key_data, own_key
 from gradtx.core.number import number, real_of
 from gradtx.core.transform import Transform, saturating_increment
-from gradtx.core.trees import Tree, check_trainable, path_string
+from gradtx.core.trees import Tree, check_trainable
 from gradtx.typing import Hyper, Key, NonNegative
 
 
@@ -57,33 +57,13 @@ class add_noise(Transform):
         return AddNoiseState(jnp.zeros((), jnp.int32), key_data(self.key))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
         dtype = real_of(updates)
         eta, gamma = number(self.eta, dtype), number(self.gamma, dtype)
         deviation = jnp.sqrt(eta / (1 + state.step.astype(dtype)) ** gamma)
-        noise = normal_like(updates, state.key_data, state.step)
-        noisy = jax.tree.map(lambda u, n: u + number(deviation, u.dtype) * n, updates, noise)
-        return noisy, AddNoiseState(saturating_increment(state.step), state.key_data)
 
+        def noisy(path: Any, u: Any) -> Any:
+            return u + number(deviation, u.dtype) * jax.random.normal(own_key(key, path), u.shape, u.dtype)
 
-def normal_like(tree: Tree, data: jax.Array, step: jax.Array) -> Tree:
-    """Standard normal numbers for each array of a tree, drawn from the key, the path and the step."""
-    key = jax.random.fold_in(jax.random.wrap_key_data(data), step)
-
-    def one(path: Any, x: Any) -> Any:
-        return jax.random.normal(own_key(key, path), x.shape, x.dtype)
-
-    return jax.tree_util.tree_map_with_path(one, tree)
-
-
-def own_key(key: jax.Array, path: Any) -> jax.Array:
-    """A parameter's own key, from its path."""
-    return jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
-
-
-def key_data(key: Any) -> jax.Array:
-    """The data of a key, given as one, as its data, or as a seed."""
-    if hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        return jax.random.key_data(key)
-    if hasattr(key, "dtype") and key.dtype == jnp.uint32 and key.ndim == 1:
-        return jnp.asarray(key)
-    return jax.random.key_data(jax.random.key(key))
+        count = saturating_increment(state.step)
+        return jax.tree_util.tree_map_with_path(noisy, updates), AddNoiseState(count, state.key_data)

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gradtx.core.keys import key_data, own_key
 from gradtx.core.number import cast, number, real_of, tiny, wide
 from gradtx.core.show import show_array
 from gradtx.core.transform import Transform, saturating_increment
 from gradtx.core.trees import Tree, check_trainable, path_string
-from gradtx.transforms.noise import key_data, normal_like
 from gradtx.typing import Key, NonNegative
 
 
@@ -162,12 +162,13 @@ class differentially_private_aggregate(Transform):
             return updates, state
         total, _ = per_example_global_norm_clip(updates, self.l2_norm_clip)
         count = jax.tree.leaves(updates)[0].shape[0]
-        noise = normal_like(total, state.rng_key, state.step)
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.rng_key), state.step)
 
-        def noisy(s: Any, n: Any) -> Any:
+        def noisy(path: Any, s: Any) -> Any:
+            noise = jax.random.normal(own_key(key, path), s.shape, s.dtype)
             deviation = number(self.l2_norm_clip, s.dtype) * number(self.noise_multiplier, s.dtype)
             # A complex normal number has its variance in both parts together.
-            return (s + deviation * (math.sqrt(2) * n if jnp.iscomplexobj(s) else n)) / count
+            return (s + deviation * (math.sqrt(2) * noise if jnp.iscomplexobj(s) else noise)) / count
 
         new = DifferentiallyPrivateAggregateState(saturating_increment(state.step), state.rng_key)
-        return jax.tree.map(noisy, total, noise), new
+        return jax.tree_util.tree_map_with_path(noisy, total), new
