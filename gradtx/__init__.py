@@ -57,5 +57,14 @@ from gradtx.transforms.pointwise import (
     sqrt,
     square,
 )
+from gradtx.schedules.basic import rex_schedule
+from gradtx.schedules.cycles import chebyshev_schedule, sgdr_schedule
+from gradtx.schedules.onecycle import cosine_onecycle_schedule, linear_onecycle_schedule, piecewise_interpolate_schedule
+from gradtx.schedules.warmup import (
+    inverse_sqrt_schedule,
+    warmup_constant_schedule,
+    warmup_exponential_decay_schedule,
+    warmup_stable_decay_schedule,
+)
 
 __version__ = "0.1.0"
