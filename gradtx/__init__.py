@@ -57,6 +57,12 @@ from gradtx.transforms.pointwise import (
     sqrt,
     square,
 )
+from gradtx.combinators.average import ema_params, lawa_params, swa_params
+from gradtx.combinators.lookahead import lookahead
+from gradtx.combinators.sam import sam
+from gradtx.combinators.schedule_free import schedule_free
+from gradtx.optimizers.schedule_free import schedule_free_adamw, schedule_free_sgd
+from gradtx.transforms.normalize import normalize
 from gradtx.schedules.basic import rex_schedule
 from gradtx.schedules.cycles import chebyshev_schedule, sgdr_schedule
 from gradtx.schedules.onecycle import cosine_onecycle_schedule, linear_onecycle_schedule, piecewise_interpolate_schedule

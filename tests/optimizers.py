@@ -9,6 +9,7 @@ import pytest
 
 import gradtx
 from tests.references import classical as r
+from tests.references import points as of_points
 from tests.running import START
 
 
@@ -118,6 +119,27 @@ TABLE = [
         "lion(0.01, weight_decay=0.1)",
     ),
     Row("laprop", gradtx.laprop(0.05), r.laprop, dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-15)),
+    # Points: averages and look-aheads. Optax starts the warm-up at 0 in its steps and at 1 in its weights; the paper at 1 in both.
+    Row(
+        "schedule_free_sgd",
+        gradtx.schedule_free_sgd(0.1),
+        of_points.schedule_free,
+        dict(lr=0.1, beta=0.9),
+        "contrib.schedule_free_sgd(0.1)",
+    ),
+    Row(
+        "schedule_free_sgd_warm",
+        gradtx.schedule_free_sgd(0.1, warmup_steps=19.5, b1=0.7, weight_decay=0.1, weight_lr_power=1.5),
+        of_points.schedule_free,
+        dict(lr=0.1, beta=0.7, warmup=19.5, decay=0.1, power=1.5),
+    ),
+    Row(
+        "schedule_free_adamw",
+        gradtx.schedule_free_adamw(0.05, weight_decay=0.1),
+        of_points.schedule_free,
+        dict(lr=0.05, beta=0.9, b2=0.999, eps=1e-8, decay=0.1),
+        "contrib.schedule_free_adamw(0.05, weight_decay=0.1)",
+    ),
 ]
 
 every_optimizer = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
