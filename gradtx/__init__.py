@@ -72,5 +72,12 @@ from gradtx.schedules.warmup import (
     warmup_exponential_decay_schedule,
     warmup_stable_decay_schedule,
 )
+from gradtx.combinators.mechanize import mechanize
+from gradtx.optimizers.polyak import momo, momo_adam, polyak_sgd
+from gradtx.optimizers.ratefree import cocob, dadapt_adamw, dog, dowg, prodigy
+from gradtx.transforms.betting import scale_by_cocob
+from gradtx.transforms.dadapt import scale_by_dadapt_adam, scale_by_prodigy
+from gradtx.transforms.distance import scale_by_dog, scale_by_dowg
+from gradtx.transforms.polyak import scale_by_momo, scale_by_momo_adam, scale_by_polyak
 
 __version__ = "0.1.0"

@@ -11,7 +11,7 @@ from gradtx.core.fields import Interval
 from gradtx.core.number import cast, number
 from gradtx.core.transform import Transform, full_like, saturating_increment
 from gradtx.core.trees import Tree, check_trainable
-from gradtx.core.whole import copied, moved, needed, scalar_dtype
+from gradtx.core.whole import copied, mixed, moved, need_params, scalar, scalar_dtype
 from gradtx.typing import Fraction
 
 Steps = Annotated[Any, Interval(0, schedulable=False)]
@@ -59,11 +59,11 @@ class ema_params(Transform):
 
     def start(self, params: Tree) -> EmaParamsState:
         check_trainable(self, params)
-        return EmaParamsState(jnp.ones((), scalar_dtype(params)), copied(params))
+        return EmaParamsState(scalar(params, 1.0), copied(params))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         average, decay = state.average, number(self.decay, state.product.dtype)
-        needed(self, params, extra)
+        need_params(self, params)
         product = state.product * decay
         weight = 1 - decay
         if self.debias:
@@ -117,7 +117,7 @@ class swa_params(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         averaged, average = state.averaged, state.average
-        needed(self, params, extra)
+        need_params(self, params)
         step = saturating_increment(state.step)
         count = jnp.where(_due(step, self.start_step, self.every), saturating_increment(averaged), averaged)
         weight = (count - averaged).astype(scalar_dtype(average)) / jnp.maximum(count, 1).astype(scalar_dtype(average))
@@ -175,7 +175,7 @@ class lawa_params(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         taken, snapshots = state.taken, state.snapshots
-        needed(self, params, extra)
+        need_params(self, params)
         step = saturating_increment(state.step)
         due = _due(step, self.every, self.every)
 
@@ -195,12 +195,7 @@ class lawa_params(Transform):
 
 def towards(average: Tree, new: Tree, weight: Any) -> Tree:
     """The average moved towards `new` by a weight, which leaves nothing of what has none."""
-
-    def one(a: Any, x: Any) -> Any:
-        w = number(weight, a.dtype)
-        return (1 - w) * a + w * cast(x, a.dtype)
-
-    return jax.tree.map(one, average, new)
+    return mixed(average, new, 1 - weight, weight)
 
 
 def like(memory: Tree, params: Tree) -> Tree:

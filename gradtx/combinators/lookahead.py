@@ -12,7 +12,7 @@ from gradtx.core.fields import Interval
 from gradtx.core.number import cast
 from gradtx.core.transform import Transform, check_stage
 from gradtx.core.trees import Tree
-from gradtx.core.whole import copied, moved, needed
+from gradtx.core.whole import copied, moved, need_params
 from gradtx.typing import Fraction
 
 Period = Annotated[Any, Interval(1)]
@@ -74,7 +74,7 @@ class lookahead(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         slow = state.slow
-        needed(self, params, extra)
+        need_params(self, params)
         updates, fast_state = self.fast_optimizer.apply(updates, state.fast_state, params, **extra)
         since = state.steps_since_sync + 1
         meet = since >= jnp.asarray(self.sync_period).astype(since.dtype)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from gradtx.core.number import cast
 from gradtx.core.transform import OptState, Transform, check_stage, full_like
 from gradtx.core.trees import Tree
-from gradtx.core.whole import needed
+from gradtx.core.whole import need, need_params
 
 
 class SAMState(NamedTuple):
@@ -82,7 +82,7 @@ class sam(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         since = state.steps_since_sync
-        needed(self, params, extra)
+        need_params(self, params)
         if self.opaque_mode:
             return self._whole_step(updates, state, params, extra)
 
@@ -102,7 +102,7 @@ class sam(Transform):
     def _whole_step(self, updates: Tree, state: Any, params: Any, extra: dict[str, Any]) -> tuple[Tree, SAMState]:
         grad_fn = extra.get("grad_fn")
         if grad_fn is None:
-            (value_fn,) = needed(self, params, extra, "value_fn")
+            value_fn = need(self, extra, "value_fn")
             grad_fn = lambda at, _: jax.tree.map(jnp.conj, jax.grad(value_fn)(at))
         grads, adv_state, offset = updates, state.adv_state, full_like(params, 0.0)
         for i in range(self.sync_period - 1):

@@ -11,7 +11,7 @@ from gradtx.core.fields import Interval
 from gradtx.core.number import cast, number, wide
 from gradtx.core.transform import Transform, check_stage, saturating_increment
 from gradtx.core.trees import Tree
-from gradtx.core.whole import copied, needed, scalar_dtype
+from gradtx.core.whole import copied, need_params, scalar
 from gradtx.typing import DType, Hyper, NonNegative
 
 Share = Annotated[Any, Interval(0, 1, open_low=True)]
@@ -76,15 +76,13 @@ class schedule_free(Transform):
         check_stage(self, self.base_optimizer)
 
     def start(self, params: Tree) -> ScheduleFreeState:
-        base, dtype = self.base_optimizer.start(params), scalar_dtype(params)
-        zero = jnp.zeros((), dtype)
-        return ScheduleFreeState(
-            jnp.asarray(self.b1, dtype), zero, jnp.zeros((), jnp.int32), zero, base, copied(params, self.state_dtype)
-        )
+        base, count = self.base_optimizer.start(params), jnp.zeros((), jnp.int32)
+        z = copied(params, self.state_dtype)
+        return ScheduleFreeState(scalar(params, self.b1), scalar(params), count, scalar(params), base, z)
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         dtype = state.weight_sum.dtype
-        needed(self, params, extra)
+        need_params(self, params)
         updates, base = self.base_optimizer.apply(updates, state.base_optimizer_state, params, **extra)
 
         count = saturating_increment(state.step_count)

@@ -134,6 +134,8 @@ class Transform(Node):
 
 
 def _now(value: Any, step: Any, owner: Transform, name: str) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_now(v, step, owner, name) for v in value)
     if isinstance(value, Schedule):
         value = value(step)
     if not isinstance(value, float):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core.number import cast, real, wide
+from gradtx.core.number import cast, number, real, wide
 from gradtx.core.trees import Tree
 
 
@@ -48,11 +48,36 @@ def moved(params: Tree, updates: Tree) -> Tree:
     return jax.tree.map(lambda p, u: cast(p + cast(u, p.dtype), u.dtype), params, updates)
 
 
-def needed(who: Any, params: Tree | None, extra: dict[str, Any], *names: str) -> tuple[Any, ...]:
-    """The extra arguments of these names; raises unless the parameters and all of them were given."""
-    missing = ["params"] if params is None else [name for name in names if extra.get(name) is None]
-    if missing:
-        call = ", ".join(["updates", "state", "params", *(f"{n}=..." for n in names)])
-        what = "the parameters" if params is None else f"the extra argument {missing[0]!r}"
-        raise ValueError(f"{type(who).__name__} needs {what}: call update({call}).")
-    return tuple(extra[name] for name in names)
+def scalar(params: Tree, value: Any = 0.0) -> jax.Array:
+    """A number about the whole tree, to begin with. Each call makes a buffer of its own, so that states can be donated."""
+    return jnp.full((), value, scalar_dtype(params))
+
+
+def scaled(tree: Tree, factor: Any) -> Tree:
+    """All arrays times one number."""
+    return jax.tree.map(lambda x: number(factor, x.dtype) * x, tree)
+
+
+def mixed(memory: Tree, new: Tree, kept: Any, taken: Any) -> Tree:
+    """So much of a memory, and so much of what is new."""
+    return jax.tree.map(lambda m, x: number(kept, m.dtype) * m + number(taken, m.dtype) * cast(x, m.dtype), memory, new)
+
+
+def quotient(a: jax.Array, b: jax.Array) -> jax.Array:
+    """A quotient of scalars, 0 where there is nothing to divide by; so is its derivative."""
+    return jnp.where(b > 0, a / jnp.where(b > 0, b, 1.0), 0.0)
+
+
+def need_params(who: Any, params: Tree | None) -> None:
+    """Raises unless the parameters were given."""
+    if params is None:
+        raise ValueError(f"{type(who).__name__} needs the parameters: call update(updates, state, params).")
+
+
+def need(who: Any, extra: dict[str, Any], name: str) -> Any:
+    """The extra argument of this name; raises if it wasn't given."""
+    if extra.get(name) is None:
+        raise ValueError(
+            f"{type(who).__name__} needs the extra argument {name!r}: call update(updates, state, params, {name}=...)."
+        )
+    return extra[name]
