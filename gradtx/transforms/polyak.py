@@ -109,13 +109,13 @@ class scale_by_momo(Transform):
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         dtype = state.barf.dtype
         need_params(self, params)
+        count = saturating_increment(state.count)
         beta = jnp.where(state.count == 0, 0.0, number(self.beta, dtype))
         exp_avg = mixed(state.exp_avg, updates, beta, 1 - beta)
         barf = beta * state.barf + (1 - beta) * _value(self, extra, dtype)
         gamma = beta * state.gamma + (1 - beta) * inner_product(updates, params)
         squared, rho = inner_product(exp_avg, exp_avg), jnp.ones((), dtype)
         tau, shrink, lb = _model_step(self, barf - gamma, inner_product(exp_avg, params), squared, rho, state.lb)
-        count = saturating_increment(state.count)
         return _shrunk(scaled(exp_avg, tau), params, shrink), MomoState(exp_avg, barf, gamma, lb, count)
 
 
