@@ -195,6 +195,20 @@ def test_mechanic_sweeps_and_differentiates():
     assert np.isfinite(zero)
 
 
+@pytest.mark.parametrize("name", ["dog", "dowg", "cocob", "dadapt_adamw", "prodigy", "momo", "momo_adam", "polyak_sgd"])
+def test_states_can_be_donated(name):
+    tx = getattr(gradtx, name)()
+
+    def step(params, state):
+        updates, state = tx.update(params, state, params, value=bowl(params))
+        return gradtx.apply_updates(params, updates), state
+
+    params = {"w": jnp.ones(3), "b": jnp.ones(())}
+    params, state = jax.jit(step, donate_argnums=(0, 1))(params, tx.init(params))
+    params, _ = jax.jit(step, donate_argnums=(0, 1))(params, state)
+    assert np.all(np.isfinite(params["w"]))
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("name", ["dog", "dowg", "cocob", "dadapt_adamw", "prodigy", "mechanic"])
 def test_finds_its_rate_at_any_scale_of_the_problem(name, scale):
