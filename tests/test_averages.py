@@ -103,10 +103,14 @@ def test_one_by_one_equals_mapped_over_optimizers(name):
 
 
 def follow_end(tx, x, steps=9):
-    state = tx.init(x)
-    for t in range(steps):
-        u, state = tx.update(gradient(x, jnp.asarray(t)), state, x)
-        x = x + u
+    """What is judged at the end."""
+
+    def step(carry, t):
+        x, state = carry
+        u, state = tx.update(gradient(x, t), state, x)
+        return (gradtx.apply_updates(x, u), state), None
+
+    (x, state), _ = jax.lax.scan(step, (x, tx.init(x)), jnp.arange(steps))
     return gradtx.evaluation_params(tx, state, x)
 
 
