@@ -1,6 +1,7 @@
 """Composable gradient transformations on JAX, in which an optimizer is a value."""
 
 from gradtx import typing
+from gradtx.combinators.average import ema_params, lawa_params, swa_params
 from gradtx.combinators.chain import chain, named, named_chain
 from gradtx.combinators.complex import split_real_and_imaginary
 from gradtx.combinators.conditional import (
@@ -8,12 +9,16 @@ from gradtx.combinators.conditional import (
     conditionally_transform,
 )
 from gradtx.combinators.finite import apply_if_finite
+from gradtx.combinators.lookahead import lookahead
 from gradtx.combinators.loss_scaling import dynamic_loss_scaling
+from gradtx.combinators.mechanize import mechanize
 from gradtx.combinators.memory import feedback, lagged
 from gradtx.combinators.multi_steps import MultiSteps, apply_every
 from gradtx.combinators.pair import add, blend, ratio, surprise
 from gradtx.combinators.product import cautious, multiply
 from gradtx.combinators.route import masked, partition
+from gradtx.combinators.sam import sam
+from gradtx.combinators.schedule_free import schedule_free
 from gradtx.combinators.share import let, recall
 from gradtx.combinators.skip import skip_large_updates, skip_not_finite
 from gradtx.combinators.tap import measured, monitor, snapshot, tap
@@ -53,8 +58,10 @@ from gradtx.optimizers.optimistic import (
     optimistic_gradient_descent,
     scale_by_optimistic_gradient,
 )
+from gradtx.optimizers.polyak import momo, momo_adam, polyak_sgd
 from gradtx.optimizers.privacy import dpsgd
 from gradtx.optimizers.radam import radam, scale_by_radam
+from gradtx.optimizers.ratefree import cocob, dadapt_adamw, dog, dowg, prodigy
 from gradtx.optimizers.refined import (
     adam_mini,
     cautious_adamw,
@@ -67,6 +74,7 @@ from gradtx.optimizers.refined import (
     stable_adamw,
 )
 from gradtx.optimizers.rmsprop import rmsprop, scale_by_rms, scale_by_stddev
+from gradtx.optimizers.schedule_free import schedule_free_adamw, schedule_free_sgd
 from gradtx.optimizers.sgd import nesterov, sgd
 from gradtx.optimizers.signs import rprop, scale_by_sign, sign_sgd, signum
 from gradtx.optimizers.sophia import scale_by_sophia, sophia
@@ -77,9 +85,19 @@ from gradtx.schedules.basic import (
     exponential_decay,
     linear_schedule,
     polynomial_schedule,
+    rex_schedule,
 )
+from gradtx.schedules.cycles import chebyshev_schedule, sgdr_schedule
 from gradtx.schedules.joined import join_schedules, piecewise_constant_schedule, warmup_cosine_decay_schedule
+from gradtx.schedules.onecycle import cosine_onecycle_schedule, linear_onecycle_schedule, piecewise_interpolate_schedule
+from gradtx.schedules.warmup import (
+    inverse_sqrt_schedule,
+    warmup_constant_schedule,
+    warmup_exponential_decay_schedule,
+    warmup_stable_decay_schedule,
+)
 from gradtx.transforms.accumulators import accumulate, amsgrad_max, ema, running_max, sign_ema
+from gradtx.transforms.betting import scale_by_cocob
 from gradtx.transforms.bias import bias_correction
 from gradtx.transforms.blocks import (
     block_mean,
@@ -91,8 +109,10 @@ from gradtx.transforms.blocks import (
 )
 from gradtx.transforms.clipping import clip_by_global_norm, global_norm
 from gradtx.transforms.constraints import keep_params_nonnegative
+from gradtx.transforms.dadapt import scale_by_dadapt_adam, scale_by_prodigy
 from gradtx.transforms.decay import add_decayed_weights
 from gradtx.transforms.difference import difference
+from gradtx.transforms.distance import scale_by_dog, scale_by_dowg
 from gradtx.transforms.functions import stateless_with_tree_map, with_extra_args_support
 from gradtx.transforms.geometry import centralize
 from gradtx.transforms.guards import set_to_zero, zero_nans
@@ -119,6 +139,7 @@ from gradtx.transforms.pointwise import (
     sqrt,
     square,
 )
+from gradtx.transforms.polyak import scale_by_momo, scale_by_momo_adam, scale_by_polyak
 from gradtx.transforms.privacy import (
     differentially_private_aggregate,
     per_example_global_norm_clip,

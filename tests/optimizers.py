@@ -12,6 +12,8 @@ import gradtx
 from tests.references import classical as r
 from tests.references import gates, zoo
 from tests.references import layerwise as layer
+from tests.references import points as of_points
+from tests.references import ratefree as free
 from tests.running import START
 
 
@@ -75,6 +77,27 @@ NOISY |= HOLDS_A_KEY | {
     "state_and_updates_keep_their_types": "its state holds a random key, which is neither of the dtypes expected"
 }
 ASKS_FOR_THE_FUNCTION |= HOLDS_A_KEY
+
+# These properties call the optimizer without the loss; `tests/test_ratefree.py` checks them with it.
+NEEDS_VALUE = dict.fromkeys(
+    [
+        "hypergradients_are_finite_at_zero_gradients",
+        "state_and_updates_keep_their_types",
+        "zero_gradients_give_no_nan",
+        "small_float16_gradients_count",
+        "complex_parameters",
+        "empty_tree",
+        "frozen_integers_beside_trained_floats",
+        "carried_by_cond",
+        "hyperparameters_in_the_state_change_nothing",
+    ],
+    "its step is a function of the loss, which this property doesn't pass",
+)
+NO_RATE = dict.fromkeys(
+    ["is_a_value", "compiles_once_for_two_learning_rates", "hyperparameters_in_the_state_change_nothing"],
+    "it has no learning rate",
+) | {"refuses_the_state_of_another": "it has no state that could differ, and asks for the loss first"}
+
 
 TABLE = [
     Row("sgd", gradtx.sgd(0.05), r.sgd, dict(lr=0.05), "sgd(0.05)"),
@@ -490,6 +513,117 @@ TABLE = [
         dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, blocks=[(slice(None), i) for i in range(3)], decay=0.1),
         shape=(2, 3),
         exempt=ADAM_MINI,
+    ),
+    # Points: averages and look-aheads. Optax starts the warm-up at 0 in its steps and at 1 in its weights; the paper at 1 in both.
+    Row(
+        "schedule_free_sgd",
+        gradtx.schedule_free_sgd(0.1),
+        of_points.schedule_free,
+        dict(lr=0.1, beta=0.9),
+        "contrib.schedule_free_sgd(0.1)",
+    ),
+    Row(
+        "schedule_free_sgd_warm",
+        gradtx.schedule_free_sgd(0.1, warmup_steps=19.5, b1=0.7, weight_decay=0.1, weight_lr_power=1.5),
+        of_points.schedule_free,
+        dict(lr=0.1, beta=0.7, warmup=19.5, decay=0.1, power=1.5),
+    ),
+    Row(
+        "schedule_free_adamw",
+        gradtx.schedule_free_adamw(0.05, weight_decay=0.1),
+        of_points.schedule_free,
+        dict(lr=0.05, beta=0.9, b2=0.999, eps=1e-8, decay=0.1),
+        "contrib.schedule_free_adamw(0.05, weight_decay=0.1)",
+    ),
+    # Without a rate, and step sizes from the loss. Optax divides by Polyak's scaling, and leaves MoMo's step out of the division of its decay.
+    Row("polyak_sgd", gradtx.polyak_sgd(0.3), free.polyak_sgd, dict(most=0.3), "polyak_sgd(0.3)", exempt=NEEDS_VALUE | NO_RATE),
+    Row(
+        "polyak_sgd_plus",
+        gradtx.polyak_sgd(0.5, scaling=0.5, f_min=-1.0, eps=0.1, variant="sps+"),
+        free.polyak_sgd,
+        dict(most=0.5, scaling=0.5, f_min=-1.0, eps=0.1, plus=True),
+        exempt=NEEDS_VALUE | NO_RATE,
+    ),
+    Row("momo", gradtx.momo(0.3), free.momo, dict(lr=0.3), "contrib.momo(0.3)", exempt=NEEDS_VALUE),
+    Row(
+        "momo_adaptive",
+        gradtx.momo(0.3, beta=0.8, lower_bound=-3.0, weight_decay=0.1, adapt_lower_bound=True),
+        free.momo,
+        dict(lr=0.3, beta=0.8, bound=-3.0, decay=0.1, adapt=True),
+        exempt=NEEDS_VALUE,
+    ),
+    Row("momo_adam", gradtx.momo_adam(0.05), free.momo_adam, dict(lr=0.05), "contrib.momo_adam(0.05)", exempt=NEEDS_VALUE),
+    Row(
+        "momo_adam_adaptive",
+        gradtx.momo_adam(0.05, lower_bound=-3.0, weight_decay=0.1, adapt_lower_bound=True),
+        free.momo_adam,
+        dict(lr=0.05, bound=-3.0, decay=0.1, adapt=True),
+        exempt=NEEDS_VALUE,
+    ),
+    Row(
+        "dog",
+        gradtx.dog(0.8, ("distance", 0.1)),
+        free.dog,
+        dict(first=0.1, lr=0.8),
+        "contrib.dog(0.8, ('distance', 0.1))",
+    ),
+    Row(
+        "dog_heuristic",
+        gradtx.dog(0.5, ("heuristic", 0.01), weight_decay=0.1),
+        free.dog,
+        dict(first=0.01 * (1 + np.linalg.norm(START)), lr=0.5, decay=0.1),
+        "contrib.dog(0.5, ('heuristic', 0.01), weight_decay=0.1)",
+    ),
+    Row(
+        "dog_rate",
+        gradtx.dog(init_step=("learning_rate", 0.01)),
+        free.dog,
+        dict(first=0.0, rate=0.01),
+        "contrib.dog(init_step=('learning_rate', 0.01))",
+    ),
+    Row("dowg", gradtx.dowg(0.5), free.dowg, dict(first=1e-4, lr=0.5), "contrib.dowg(0.5)"),
+    Row(
+        "dowg_decay",
+        gradtx.dowg(0.5, 0.01, weight_decay=0.1),
+        free.dowg,
+        dict(first=0.01, lr=0.5, decay=0.1),
+        "contrib.dowg(0.5, 0.01, weight_decay=0.1)",
+    ),
+    Row(
+        "cocob",
+        gradtx.cocob(),
+        free.cocob,
+        dict(),
+        "contrib.cocob()",
+        exempt={"compiles_once_for_two_learning_rates": "its rate scales the gradients, on whose scale it doesn't depend"},
+    ),
+    Row(
+        "cocob_decay",
+        gradtx.cocob(0.7, alpha=20.0, eps=1.5, weight_decay=0.1),
+        free.cocob,
+        dict(alpha=20.0, eps=1.5, lr=0.7, decay=0.1),
+        "contrib.cocob(0.7, alpha=20.0, eps=1.5, weight_decay=0.1)",
+    ),
+    Row(
+        "dadapt_adamw",
+        gradtx.dadapt_adamw(0.5, estim_lr0=0.05, weight_decay=0.1),
+        free.dadapt_adamw,
+        dict(d=0.05, lr=0.5, decay=0.1),
+        "contrib.dadapt_adamw(0.5, estim_lr0=0.05, weight_decay=0.1)",
+    ),
+    Row(
+        "prodigy",
+        gradtx.prodigy(0.5, estim_lr0=0.01, weight_decay=0.1),
+        free.prodigy,
+        dict(d=0.01, lr=0.5, decay=0.1),
+        "contrib.prodigy(0.5, estim_lr0=0.01, weight_decay=0.1)",
+    ),
+    Row(
+        "prodigy_guarded",
+        gradtx.prodigy(0.5, (0.8, 0.99), 0.9, estim_lr0=0.01, estim_lr_coef=0.7, safeguard_warmup=True),
+        free.prodigy,
+        dict(d=0.01, lr=0.5, b1=0.8, b2=0.99, b3=0.9, coef=0.7, safeguard=True),
+        "contrib.prodigy(0.5, (0.8, 0.99), 0.9, estim_lr0=0.01, estim_lr_coef=0.7, safeguard_warmup=True)",
     ),
 ]
 

@@ -48,5 +48,5 @@ def types(tree):
 
 
 def hyper_leaves(tx):
-    """The names of a named optimizer's float hyperparameters."""
-    return [name for name, kind in tx._kinds.items() if kind.interval and getattr(tx, name) is not None]
+    """The names of a named optimizer's float hyperparameters, those in tuples left out."""
+    return [n for n, kind in tx._kinds.items() if kind.interval and not isinstance(getattr(tx, n), tuple | None)]

@@ -151,6 +151,33 @@ class cosine_decay_schedule(Schedule):
         return self.init_value * ((1 - self.alpha) * powered(wave, self.exponent) + self.alpha)
 
 
+class rex_schedule(Schedule):
+    """Reflected exponential: $s(t) = a\\,\\frac{1 - \\tau}{1/2 + (1 - \\tau)/2}$ with $\\tau = \\min(t / n, 1)$; high for long, then a quick fall to 0.
+
+    Args:
+        init_value: $a$.
+        transition_steps: $n > 0$, the steps of the whole run.
+
+    Raises:
+        ValueError: a number is outside its range.
+
+    References:
+        Chen, Wolfe, Kyrillidis (2021), REX: Revisiting Budgeted Training with an Improved Schedule, arXiv:2107.04197.
+
+    Example:
+        >>> import gradtx
+        >>> [round(float(gradtx.rex_schedule(1.0, 10)(t)), 6) for t in (0, 5, 10)]
+        [1.0, 0.666667, 0.0]
+    """
+
+    init_value: Real
+    transition_steps: PositiveReal
+
+    def at(self, step: jax.Array) -> jax.Array:
+        left = 1 - progress(step, self.transition_steps)
+        return self.init_value * left / (0.5 + 0.5 * left)
+
+
 def progress(step: jax.Array, steps: jax.Array | float) -> jax.Array:
     """How much of the steps is done, in [0, 1]; 0 where there are none to do."""
     return jnp.where(steps > 0, jnp.clip(step / jnp.where(steps > 0, steps, 1.0), 0.0, 1.0), 0.0)

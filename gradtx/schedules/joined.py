@@ -74,13 +74,11 @@ class piecewise_constant_schedule(Schedule):
     scales: tuple[NonNegativeReal, ...]
 
     def __init__(self, init_value: Real, boundaries_and_scales: Mapping[Any, Any] | None = None) -> None:
-        steps = boundaries_and_scales or {}
+        steps = dict(sorted((boundaries_and_scales or {}).items()))
         self._set(init_value=init_value, boundaries=tuple(steps), scales=tuple(steps.values()))
 
     def _arguments(self) -> list[str]:
-        steps = dict(zip(self.boundaries, self.scales, strict=True))
-        shown = {int(b) if isinstance(b, float) and b.is_integer() else b: f for b, f in steps.items()}
-        return [f"init_value={self.init_value!r}", f"boundaries_and_scales={shown!r}"][: 2 if shown else 1]
+        return [f"init_value={self.init_value!r}", *show_steps(self.boundaries, self.scales)]
 
     def at(self, step: jax.Array) -> jax.Array:
         now = self.init_value + jnp.zeros_like(step)
@@ -131,3 +129,10 @@ def check_rising(what: str, numbers: tuple[Any, ...]) -> None:
     known = [n for n in numbers if isinstance(n, float)]
     if len(known) == len(numbers) and sorted(known) != known:
         raise ValueError(f"{what} = {tuple(known)} must rise.")
+
+
+def show_steps(boundaries: tuple[Any, ...], scales: tuple[Any, ...]) -> list[str]:
+    """Boundaries and scales as the argument that made them, if there are any."""
+    whole = (int(b) if isinstance(b, float) and b.is_integer() else b for b in boundaries)
+    shown = ", ".join(f"{b!r}: {f!r}" for b, f in zip(whole, scales, strict=True))
+    return [f"boundaries_and_scales={{{shown}}}"] if shown else []

@@ -11,6 +11,7 @@ import numpy as np
 from gradtx.core.number import cast, number, real
 from gradtx.core.transform import ByDType, Transform
 from gradtx.core.trees import Tree, map_updates
+from gradtx.core.whole import need_params
 from gradtx.transforms.pointwise import floored, square
 from gradtx.typing import NonNegative, Positive
 
@@ -197,7 +198,7 @@ class scale_by_trust_ratio(Transform):
             ratio = own.trust_coefficient * ours / (jnp.where(either, 1.0, theirs) + own.eps)
             return u * cast(jnp.where(either, 1.0, ratio), u.dtype)
 
-        return map_updates(self, scaled, updates, needed(self, params)), ()
+        return map_updates(self, scaled, updates, need_params(self, params)), ()
 
 
 def _scaled_by_param(piece: Any, size: Any, updates: Tree, params: Tree | None) -> Tree:
@@ -207,14 +208,7 @@ def _scaled_by_param(piece: Any, size: Any, updates: Tree, params: Tree | None) 
         of_param = size(cast(p, u.dtype))
         return u * cast(jnp.maximum(of_param, by_dtype[of_param.dtype]), u.dtype)
 
-    return map_updates(piece, scaled, updates, needed(piece, params))
-
-
-def needed(piece: Any, params: Tree | None) -> Tree:
-    """The parameters, or a word about who needs them."""
-    if params is None:
-        raise ValueError(f"{type(piece).__name__} needs the parameters: call update(updates, state, params).")
-    return params
+    return map_updates(piece, scaled, updates, need_params(piece, params))
 
 
 def norm(x: Any) -> Any:

@@ -6,11 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from gradtx.core.number import cast, number, real, wide
+from gradtx.core.number import number
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree
+from gradtx.core.whole import inner_product, scaled
 from gradtx.typing import Positive
 
 
@@ -28,14 +28,7 @@ def global_norm(updates: Tree) -> jax.Array:
         >>> float(gradtx.global_norm({"a": jnp.array([3.0]), "b": jnp.array([4.0])}))
         5.0
     """
-    leaves = jax.tree.leaves(updates)
-    dtype = max((real(x.dtype) for x in leaves), key=lambda d: d.itemsize, default=np.dtype(np.float32))
-    squares = [cast(jnp.sum(_squared(cast(x, wide(x.dtype)))), dtype) for x in leaves]
-    return jnp.sqrt(sum(squares, start=jnp.zeros((), dtype)))
-
-
-def _squared(x: Any) -> Any:
-    return jnp.real(x * jnp.conj(x)) if jnp.iscomplexobj(x) else x * x
+    return jnp.sqrt(inner_product(updates, updates))
 
 
 class clip_by_global_norm(Transform):
@@ -67,5 +60,4 @@ class clip_by_global_norm(Transform):
         norm = global_norm(updates)
         most = number(self.max_norm, norm.dtype)
         factor = jnp.where(norm > most, most / jnp.maximum(norm, most), 1.0)
-        by_dtype = {d: number(factor, d) for d in {u.dtype for u in jax.tree.leaves(updates)}}
-        return jax.tree.map(lambda u: u * by_dtype[u.dtype], updates), ()
+        return scaled(updates, factor), ()

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from gradtx.core.number import cast
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, map_updates
+from gradtx.core.whole import need_params
 
 
 class keep_params_nonnegative(Transform):
@@ -33,8 +34,7 @@ class keep_params_nonnegative(Transform):
     sides = ("the updates have", "the parameters have")
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        if params is None:
-            raise ValueError("keep_params_nonnegative needs the parameters: call update(updates, state, params).")
+        need_params(self, params)
 
         def kept(u: Any, p: Any) -> Any:
             if jnp.iscomplexobj(p):

@@ -10,6 +10,7 @@ from gradtx.core.number import cast, is_zero, number
 from gradtx.core.select import Where, select
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree
+from gradtx.core.whole import need_params
 from gradtx.typing import NonNegative
 
 
@@ -48,8 +49,7 @@ class add_decayed_weights(Transform):
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         if is_zero(self.weight_decay):
             return updates, ()
-        if params is None:
-            raise ValueError("add_decayed_weights needs the parameters: call update(updates, state, params).")
+        need_params(self, params)
         by_dtype = {d: number(self.weight_decay, d) for d in {u.dtype for u in jax.tree.leaves(updates)}}
 
         def decayed(u: Any, p: Any, chosen: bool = True) -> Any:

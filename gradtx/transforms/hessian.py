@@ -11,7 +11,7 @@ from gradtx.core.keys import key_data, own_key
 from gradtx.core.number import cast, number
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
-from gradtx.transforms.blocks import needed
+from gradtx.core.whole import need_params
 from gradtx.transforms.pointwise import square
 from gradtx.typing import Key, Positive
 
@@ -54,7 +54,7 @@ class hutchinson_estimator_diag_hessian(Transform):
         return HutchinsonState(key_data(0 if self.random_seed is None else self.random_seed))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        params = needed(self, params)
+        params = need_params(self, params)
         function = extra.get("obj_fn", extra.get("value_fn"))
         if function is None:
             raise ValueError(
@@ -106,7 +106,7 @@ class gauss_newton_bartlett_diag_hessian(Transform):
         return HutchinsonState(key_data(0 if self.random_seed is None else self.random_seed))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        params = needed(self, params)
+        params = need_params(self, params)
         if "sampled_fn" not in extra:
             raise ValueError(
                 "gauss_newton_bartlett_diag_hessian needs the loss on sampled labels: call update(..., sampled_fn=function)."

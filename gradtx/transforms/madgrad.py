@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from gradtx.core.number import cast, number, real, wide
 from gradtx.core.transform import ByDType, Transform, full_like, saturating_increment
 from gradtx.core.trees import Tree, check_trainable, map_updates
-from gradtx.transforms.blocks import needed
+from gradtx.core.whole import need_params
 from gradtx.transforms.pointwise import floored, real_like, square
 from gradtx.typing import Fraction, NonNegative
 
@@ -81,5 +81,5 @@ class scale_by_madgrad(Transform):
 
         s = map_updates(self, lambda g, s: s + weights[g.dtype] * g, updates, state.s)
         squares = map_updates(self, lambda g, v: v + jnp.real(weights[g.dtype]) * square().at(g), updates, state.grad_sum_sq)
-        out = map_updates(self, step, needed(self, params), state.x0, s, squares)
+        out = map_updates(self, step, need_params(self, params), state.x0, s, squares)
         return out, MadgradState(saturating_increment(state.steps), squares, s, state.x0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.number import number, tiny
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree
+from gradtx.core.whole import scaled
 from gradtx.transforms.clipping import global_norm
 from gradtx.typing import Hyper, NonNegative
 
@@ -30,7 +30,7 @@ class normalize(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         norm = global_norm(updates)
-        return _times(updates, 1 / jnp.maximum(norm, np.sqrt(tiny(norm.dtype)))), ()
+        return scaled(updates, 1 / jnp.maximum(norm, np.sqrt(tiny(norm.dtype)))), ()
 
 
 class normalize_by_update_norm(Transform):
@@ -59,10 +59,4 @@ class normalize_by_update_norm(Transform):
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         norm = global_norm(updates)
         size = jnp.maximum(norm + number(self.eps, norm.dtype), np.sqrt(tiny(norm.dtype)))
-        return _times(updates, number(self.scale_factor, norm.dtype) / size), ()
-
-
-def _times(updates: Tree, factor: Any) -> Tree:
-    """Every number times one, which is cast once a dtype."""
-    by_dtype = {d: number(factor, d) for d in {u.dtype for u in jax.tree.leaves(updates)}}
-    return jax.tree.map(lambda u: u * by_dtype[u.dtype], updates)
+        return scaled(updates, number(self.scale_factor, norm.dtype) / size), ()

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from gradtx.core.number import cast
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, map_updates
-from gradtx.transforms.blocks import needed, norm
+from gradtx.core.whole import need_params
+from gradtx.transforms.blocks import norm
 
 
 class orthogonalize_to_params(Transform):
@@ -44,4 +45,4 @@ class orthogonalize_to_params(Transform):
             some = after > 4 * jnp.finfo(g.dtype).eps * before
             return left * cast(jnp.where(some, before / after, 0.0), g.dtype)
 
-        return map_updates(self, rest, updates, needed(self, params)), ()
+        return map_updates(self, rest, updates, need_params(self, params)), ()

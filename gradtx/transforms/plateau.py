@@ -11,6 +11,7 @@ from gradtx.core.fields import Interval
 from gradtx.core.number import number, real_of
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
+from gradtx.core.whole import need, scaled
 from gradtx.typing import Fraction, NonNegative
 
 
@@ -79,11 +80,7 @@ class reduce_on_plateau(Transform):
         return ReduceLROnPlateauState(jnp.ones((), dtype), jnp.full((), jnp.inf, dtype), none, none, none, jnp.zeros((), dtype))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        if extra.get("value") is None:
-            raise ValueError(
-                "reduce_on_plateau needs the value that it watches: call update(updates, state, params, value=loss)."
-            )
-        value = jnp.asarray(extra["value"], state.scale.dtype)
+        value = jnp.asarray(need(self, extra, "value"), state.scale.dtype)
         if value.shape != ():
             raise ValueError(f"reduce_on_plateau: the value must be one number, it has the shape {value.shape}.")
         count = state.count + 1
@@ -91,8 +88,7 @@ class reduce_on_plateau(Transform):
         seen = state._replace(count=count, avg_value=mean)
         due = count == self.accumulation_size
         state = jax.tree.map(lambda a, b: jnp.where(due, a, b), self._checked(seen), seen)
-        by_dtype = {d: number(state.scale, d) for d in {u.dtype for u in jax.tree.leaves(updates)}}
-        return jax.tree.map(lambda u: u * by_dtype[u.dtype], updates), state
+        return scaled(updates, state.scale), state
 
     def _checked(self, state: ReduceLROnPlateauState) -> ReduceLROnPlateauState:
         """After comparing the mean with the best."""

@@ -14,6 +14,7 @@ from gradtx.core.number import cast, number, real_of, tiny, wide
 from gradtx.core.show import show_array
 from gradtx.core.transform import Transform, saturating_increment
 from gradtx.core.trees import Tree, check_trainable, path_string
+from gradtx.core.whole import need_params
 from gradtx.typing import Key, NonNegative
 
 
@@ -149,8 +150,7 @@ class differentially_private_aggregate(Transform):
         return DifferentiallyPrivateAggregateState(jnp.zeros((), jnp.int32), key_data(self.key))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        if params is None:
-            raise ValueError("differentially_private_aggregate needs the parameters: call update(updates, state, params).")
+        need_params(self, params)
         named = jax.tree_util.tree_leaves_with_path(updates)
         for (path, u), p in zip(named, jax.tree.leaves(params), strict=True):
             if u.shape[1:] != p.shape or u.ndim == 0:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from gradtx.core.number import cast, real
 from gradtx.core.transform import ByDType, Transform
 from gradtx.core.trees import Tree, map_updates
-from gradtx.transforms.blocks import needed
+from gradtx.core.whole import need_params
 from gradtx.transforms.pointwise import floored, square
 from gradtx.typing import NonNegative, Positive
 
@@ -95,4 +95,4 @@ class adaptive_grad_clip(Transform):
             most = own.clipping * jnp.maximum(unitwise_norm(cast(p, u.dtype), self.axis), own.eps)
             return unitwise_clip(unitwise_norm(u, self.axis), most, u)
 
-        return map_updates(self, clipped, updates, needed(self, params)), ()
+        return map_updates(self, clipped, updates, need_params(self, params)), ()
