@@ -57,5 +57,11 @@ from gradtx.transforms.pointwise import (
     sqrt,
     square,
 )
+from gradtx.core.matrices import DimensionNumbers, label_matrices
+from gradtx.optimizers.adafactor import adafactor, came, scale_by_factored_rms
+from gradtx.optimizers.sm3 import scale_by_sm3, sm3
+from gradtx.transforms.blocks import clip_by_block_rms, scale_by_param_block_rms
+from gradtx.transforms.cover import cover_sum
+from gradtx.transforms.factored import constant_decay, factored_rms
 
 __version__ = "0.1.0"

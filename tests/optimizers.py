@@ -9,6 +9,7 @@ import pytest
 
 import gradtx
 from tests.references import classical as r
+from tests.references import matrix as rm
 from tests.running import START
 
 
@@ -32,6 +33,10 @@ class Row:
     def start(self) -> np.ndarray:
         return START.reshape(self.shape)
 
+
+OF_ANOTHER_SHAPE = {
+    "map_params_finds_what_mirrors_the_parameters": "the test tells parameters by their shape; tests/test_matrix.py does by their axes"
+}
 
 TABLE = [
     Row("sgd", gradtx.sgd(0.05), r.sgd, dict(lr=0.05), "sgd(0.05)"),
@@ -118,6 +123,59 @@ TABLE = [
         "lion(0.01, weight_decay=0.1)",
     ),
     Row("laprop", gradtx.laprop(0.05), r.laprop, dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-15)),
+    # Matrices.
+    # (Optax's Adafactor computes its decay in float32 even in float64; tests/test_matrix.py compares with it.)
+    Row(
+        "adafactor",
+        gradtx.adafactor(0.05, min_dim_size_to_factor=2),
+        rm.adafactor,
+        dict(lr=0.05),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "adafactor_absolute",
+        gradtx.adafactor(
+            0.05,
+            min_dim_size_to_factor=2,
+            decay_rate=0.5,
+            multiply_by_parameter_scale=False,
+            clipping_threshold=None,
+            momentum=0.9,
+            weight_decay_rate=0.01,
+            eps=1e-3,
+        ),
+        rm.adafactor,
+        dict(lr=0.05, power=0.5, relative=False, clip=None, gamma=0.9, decay=0.01, eps=1e-3),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "adafactor_full",
+        gradtx.adafactor(0.05, min_dim_size_to_factor=2, factored=False, decay_offset=20),
+        rm.adafactor,
+        dict(lr=0.05, factored=False, offset=20),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row("adafactor_vector", gradtx.adafactor(0.05), rm.adafactor, dict(lr=0.05), exempt=OF_ANOTHER_SHAPE),
+    Row(
+        "came",
+        gradtx.came(0.01, b3=0.99, weight_decay=0.1),
+        rm.came,
+        dict(lr=0.01, b1=0.9, b2=0.999, b3=0.99, eps1=1e-30, eps2=1e-16, decay=0.1),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "came_vector",
+        gradtx.came(0.01, clipping_threshold=0.5),
+        rm.came,
+        dict(lr=0.01, b1=0.9, b2=0.999, b3=0.9999, eps1=1e-30, eps2=1e-16, d=0.5),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row("sm3", gradtx.sm3(0.5), rm.sm3, dict(lr=0.5, gamma=0.9, eps=1e-8), "sm3(0.5)", shape=(2, 3), exempt=OF_ANOTHER_SHAPE),
+    Row("sm3_vector", gradtx.sm3(0.5, 0.5), rm.sm3, dict(lr=0.5, gamma=0.5, eps=1e-8), "sm3(0.5, 0.5)", exempt=OF_ANOTHER_SHAPE),
 ]
 
 every_optimizer = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

@@ -1,0 +1,77 @@
+"""Methods that work on matrices, or keep a row and a column for one. A matrix has as many rows as inputs, as many columns as outputs."""
+
+import numpy as np
+
+
+def rms(x):
+    return np.sqrt(np.mean(x**2))
+
+
+def _factored(r, c):
+    """Algorithm 2 of Adafactor: sums, not means, of the rows and columns."""
+    return np.outer(r, c) / r.sum()
+
+
+def adafactor(
+    grad, x, steps, lr=None, power=0.8, relative=True, clip=1.0, gamma=None, decay=0.0, eps=1e-30, factored=True, offset=0
+):
+    r, c, v, m = (np.zeros(n) for n in (x.shape[0], x.shape[-1], x.shape, x.shape))
+    for t in range(steps):
+        g = grad(x, t)
+        b = 1 - (max(t - offset, 0) + 1.0) ** -power
+        squares = g**2 + eps
+        if factored and x.ndim == 2:
+            r = b * r + (1 - b) * squares.sum(1)
+            c = b * c + (1 - b) * squares.sum(0)
+            u = g / np.sqrt(_factored(r, c))
+        else:
+            v = b * v + (1 - b) * squares
+            u = g / np.sqrt(v)
+        if clip:
+            u = u / max(1, rms(u) / clip)
+        u = u * (1 if lr is None else lr)
+        if relative:
+            u = u * max(1e-3, rms(x))
+        if gamma is not None:
+            u = m = gamma * m + (1 - gamma) * u
+        x = x - u - decay * x
+    return x
+
+
+def came(grad, x, steps, lr, b1, b2, b3, eps1, eps2, d=1.0, decay=0.0):
+    r, c, v, m, rs, cs = (np.zeros(n) for n in (x.shape[0], x.shape[-1], x.shape, x.shape, x.shape[0], x.shape[-1]))
+    for t in range(steps):
+        g = grad(x, t)
+        squares = g**2 + eps1
+        if x.ndim == 2:
+            r = b2 * r + (1 - b2) * squares.sum(1)
+            c = b2 * c + (1 - b2) * squares.sum(0)
+            u = g / np.sqrt(_factored(r, c))
+        else:
+            v = b2 * v + (1 - b2) * squares
+            u = g / np.sqrt(v)
+        u = u / max(1, rms(u) / d)
+        m = b1 * m + (1 - b1) * u
+        step = m
+        if x.ndim == 2:
+            instability = (u - m) ** 2 + eps2
+            rs = b3 * rs + (1 - b3) * instability.sum(1)
+            cs = b3 * cs + (1 - b3) * instability.sum(0)
+            step = m / np.sqrt(_factored(rs, cs))
+        x = x - lr * (step + decay * x)
+    return x
+
+
+def sm3(grad, x, steps, lr, gamma, eps):
+    """SM3-II over the rows and columns of a matrix, over the single numbers of a vector."""
+    rows, columns, whole, m = (np.zeros(n) for n in (x.shape[0], x.shape[-1], x.shape, x.shape))
+    for t in range(steps):
+        g = grad(x, t)
+        if x.ndim == 2:
+            nu = np.minimum(rows[:, None], columns[None, :]) + g**2
+            rows, columns = nu.max(1), nu.max(0)
+        else:
+            nu = whole = whole + g**2
+        m = gamma * m + (1 - gamma) * g / np.sqrt(nu + eps)
+        x = x - lr * m
+    return x
