@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.transforms.orthogonal import PRESETS
 from tests.references import classical as r
 from tests.references import matrix as rm
 from tests.running import START
@@ -176,6 +177,59 @@ TABLE = [
     ),
     Row("sm3", gradtx.sm3(0.5), rm.sm3, dict(lr=0.5, gamma=0.9, eps=1e-8), "sm3(0.5)", shape=(2, 3), exempt=OF_ANOTHER_SHAPE),
     Row("sm3_vector", gradtx.sm3(0.5, 0.5), rm.sm3, dict(lr=0.5, gamma=0.5, eps=1e-8), "sm3(0.5, 0.5)", exempt=OF_ANOTHER_SHAPE),
+    # (Small rates: once the gradients are noise, five quintics make it 485 times larger, and rounding with it.)
+    Row("muon", gradtx.muon(0.005), rm.muon, dict(lr=0.005), "contrib.muon(0.005)", shape=(2, 3)),
+    Row(
+        "muon_moonlight",
+        gradtx.muon(
+            0.02, "dion", 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning="spectral", consistent_rms=0.2, adam_b2=0.99
+        ),
+        rm.muon,
+        dict(
+            lr=0.02, quintics=PRESETS["dion"], beta=0.9, decay=0.1, nesterov=False, scaling="spectral", moonlight=0.2
+        ),
+        "contrib.muon(0.02, 'dion', 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning='spectral', consistent_rms=0.2)",
+        shape=(3, 2),
+    ),
+    Row(
+        "muon_aol",
+        gradtx.muon(0.005, ns_steps=4, preconditioning="aol", bias_correction=False),
+        rm.muon,
+        dict(lr=0.005, quintics=rm.STANDARD[:4], scaling="aol", corrected=False),
+        shape=(2, 3),
+    ),
+    Row(
+        "muon_adaptive",
+        gradtx.muon(0.01, adaptive=True, preconditioning="schatten"),
+        rm.muon,
+        dict(lr=0.01, adaptive=True, scaling="schatten"),
+        "contrib.muon(0.01, adaptive=True, preconditioning='schatten')",
+        shape=(3, 2),
+    ),
+    Row(
+        "muon_vector",
+        gradtx.muon(0.3, adam_learning_rate=0.05, adam_weight_decay=0.1, nesterov=False),
+        r.adam,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1),
+        "contrib.muon(0.3, adam_learning_rate=0.05, adam_weight_decay=0.1, nesterov=False)",
+    ),
+    Row("adamuon", gradtx.adamuon(0.05, weight_decay=0.1), rm.adamuon, dict(lr=0.05, decay=0.1), shape=(2, 3)),
+    Row(
+        "normuon",
+        gradtx.normuon(0.05, weight_decay=0.1),
+        rm.normuon,
+        dict(lr=0.05, decay=0.1),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "normuon_nesterov",
+        gradtx.normuon(0.05, 0.9, nesterov=True),
+        rm.normuon,
+        dict(lr=0.05, beta=0.9, nesterov=True),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
 ]
 
 every_optimizer = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

@@ -68,7 +68,7 @@ class scale_by_param_block_rms(Transform):
     min_scale: NonNegative = 1e-3
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        if params is None:
+        if params is None and jax.tree.leaves(updates):
             raise ValueError("scale_by_param_block_rms needs the parameters: call update(updates, state, params).")
         least = {d: number(self.min_scale, real(d)) for d in {u.dtype for u in jax.tree.leaves(updates)}}
 

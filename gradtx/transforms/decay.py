@@ -46,7 +46,7 @@ class add_decayed_weights(Transform):
         return self.mask is None
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        if is_zero(self.weight_decay):
+        if is_zero(self.weight_decay) or not jax.tree.leaves(updates):  # an empty group of a bare array has None for parameters
             return updates, ()
         if params is None:
             raise ValueError("add_decayed_weights needs the parameters: call update(updates, state, params).")

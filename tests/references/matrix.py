@@ -75,3 +75,66 @@ def sm3(grad, x, steps, lr, gamma, eps):
         m = gamma * m + (1 - gamma) * g / np.sqrt(nu + eps)
         x = x - lr * m
     return x
+
+
+STANDARD = [(3.4445, -4.7750, 2.0315)] * 5
+
+
+def orth(x, quintics=STANDARD, scaling="frobenius", eps=1e-8):
+    """The quintics on the singular values themselves."""
+    if x.shape[0] > x.shape[1]:
+        return orth(x.T, quintics, scaling, eps).T
+    if scaling == "aol":
+        x = x / np.sqrt(np.maximum(np.abs(x @ x.T).sum(1, keepdims=True), eps))
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    s = s / {
+        "frobenius": np.sqrt((s**2).sum()) + eps,
+        "spectral": s.max() + eps,
+        "schatten": np.sqrt(max(np.sqrt((s**4).sum()), eps)),
+        "aol": 1.0,
+    }[scaling]
+    for a, b, c in quintics:
+        s = a * s + b * s**3 + c * s**5
+    return u * s @ vt
+
+
+def muon(
+    grad, x, steps, lr, beta=0.95, nesterov=True, corrected=True, moonlight=None, decay=0.0, quintics=STANDARD, scaling="frobenius",
+    adaptive=False,
+):  # fmt: skip
+    mu = np.zeros_like(x)
+    rows, columns = x.shape
+    for t in range(1, steps + 1):
+        g = grad(x, t - 1)
+        mu = beta * mu + (1 - beta) * g
+        now, later = (1 - beta**t, 1 - beta ** (t + 1)) if corrected else (1, 1)
+        m = beta * mu / later + (1 - beta) * g / now if nesterov else mu / now
+        o = orth(m, quintics, scaling)
+        if adaptive:
+            o = np.sum(m * o) * o
+        size = moonlight * np.sqrt(max(rows, columns)) if moonlight else np.sqrt(max(1, columns / rows))
+        x = x - lr * (size * o + decay * x)
+    return x
+
+
+def adamuon(grad, x, steps, lr, beta=0.95, b2=0.95, eps=1e-8, decay=0.0, size=0.2):
+    m, v = np.zeros_like(x), np.zeros_like(x)
+    for t in range(steps):
+        m = beta * m + grad(x, t)
+        o = orth(np.sign(m))
+        v = b2 * v + (1 - b2) * o**2
+        o = o / (np.sqrt(v) + eps)
+        x = x - lr * (size * np.sqrt(x.size) * o / np.linalg.norm(o) + decay * x)
+    return x
+
+
+def normuon(grad, x, steps, lr, beta=0.95, b2=0.95, eps=1e-8, decay=0.0, size=0.2, nesterov=False):
+    m, v = np.zeros_like(x), np.zeros(x.shape[1])
+    for t in range(steps):
+        g = grad(x, t)
+        m = beta * m + (1 - beta) * g
+        o = orth(beta * m + (1 - beta) * g if nesterov else m)
+        v = b2 * v + (1 - b2) * (o**2).mean(0)
+        o = o / (np.sqrt(v) + eps)
+        x = x - lr * (size * np.sqrt(x.size) * o / np.linalg.norm(o) + decay * x)
+    return x
