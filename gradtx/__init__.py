@@ -59,10 +59,11 @@ from gradtx.transforms.pointwise import (
 )
 from gradtx.core.matrices import DimensionNumbers, label_matrices
 from gradtx.optimizers.adafactor import adafactor, came, scale_by_factored_rms
-from gradtx.optimizers.muon import adamuon, muon, normuon, scale_by_muon
+from gradtx.optimizers.muon import adamuon, dion, muon, normuon, scale_by_muon
 from gradtx.optimizers.sm3 import scale_by_sm3, sm3
 from gradtx.transforms.blocks import clip_by_block_rms, scale_by_param_block_rms
 from gradtx.transforms.cover import cover_sum
+from gradtx.transforms.dion import scale_by_dion
 from gradtx.transforms.factored import constant_decay, factored_rms
 from gradtx.transforms.neurons import neuron_ema
 from gradtx.transforms.orthogonal import normalize_rms, orthogonalize, orthogonalize_via_newton_schulz, scale_by_shape

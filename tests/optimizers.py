@@ -39,6 +39,12 @@ OF_ANOTHER_SHAPE = {
     "map_params_finds_what_mirrors_the_parameters": "the test tells parameters by their shape; tests/test_matrix.py does by their axes"
 }
 
+
+def first_basis(shape, rank):
+    """The random basis with which Dion starts."""
+    return np.asarray(gradtx.scale_by_dion(rank).init(np.zeros(shape, np.float32)).inner.q, np.float64)
+
+
 TABLE = [
     Row("sgd", gradtx.sgd(0.05), r.sgd, dict(lr=0.05), "sgd(0.05)"),
     Row("momentum", gradtx.sgd(0.01, momentum=0.9), r.momentum, dict(lr=0.01, gamma=0.9), "sgd(0.01, 0.9)"),
@@ -227,6 +233,22 @@ TABLE = [
         gradtx.normuon(0.05, 0.9, nesterov=True),
         rm.normuon,
         dict(lr=0.05, beta=0.9, nesterov=True),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "dion",
+        gradtx.dion(0.005, rank=1, weight_decay=0.1),
+        rm.dion,
+        dict(lr=0.005, q=first_basis((2, 3), 1), decay=0.1),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "dion_full",
+        gradtx.dion(0.005, beta=0.9),
+        rm.dion,
+        dict(lr=0.005, q=first_basis((3, 2), 2), beta=0.9),
         shape=(3, 2),
         exempt=OF_ANOTHER_SHAPE,
     ),

@@ -51,6 +51,8 @@ def _axes(axis: int | tuple[int, ...], ndim: int) -> tuple[int, ...]:
 
 def spread(dimensions: Dimensions, tree: Tree) -> Tree:
     """For each array of `tree` how it is read as a matrix; None if it isn't."""
+    if not jax.tree.leaves(tree):
+        return tree
     if isinstance(dimensions, StaticTree):
         dimensions = dimensions.tree
     if dimensions is None:

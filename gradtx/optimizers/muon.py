@@ -13,6 +13,7 @@ from gradtx.optimizers.adam import adamw
 from gradtx.transforms.accumulators import ema
 from gradtx.transforms.bias import bias_correction as corrected
 from gradtx.transforms.decay import add_decayed_weights
+from gradtx.transforms.dion import scale_by_dion
 from gradtx.transforms.momentum import scale_by_momentum
 from gradtx.transforms.neurons import neuron_ema
 from gradtx.transforms.orthogonal import PRESETS, Coefficients, normalize_rms, orthogonalize, scale_by_shape
@@ -274,3 +275,56 @@ def normuon(
     )
     other = adamw(learning_rate, adam_b1, adam_b2, eps, weight_decay=weight_decay, mask=mask)
     return partition({"muon": direction, "adam": other}, label_matrices("muon", "adam", numbers))
+
+
+@optimizer
+def dion(
+    learning_rate: NonNegative,
+    rank: int = 128,
+    beta: Decay = 0.95,
+    weight_decay: NonNegative = 0.0,
+    mask: Where | None = None,
+    *,
+    adam_b1: Decay = 0.9,
+    adam_b2: Decay = 0.999,
+    eps: NonNegative = 1e-8,
+    adam_learning_rate: NonNegative | None = None,
+    weight_dimension_numbers: Dimensions = None,
+    seed: int = 0,
+) -> Transform:
+    """Dion: $\\Theta \\leftarrow \\Theta - \\eta\\,(\\sqrt{n/m}\\,P Q^\\top + \\lambda\\Theta)$ for matrices of $m$ inputs and $n$ outputs, AdamW for all else.
+
+    $PQ^\\top$ is an orthogonal update of rank $r$ out of the momentum, from which only what went out fades (see `scale_by_dion`).
+
+    Args:
+        learning_rate: $\\eta \\ge 0$, a number or a schedule.
+        rank: $r$, at most that of the matrix; the paper takes a quarter to a half of the shorter side, or all of it.
+        beta: in [0, 1), how much of what went out stays in the momentum.
+        weight_decay: $\\lambda \\ge 0$, multiplied by the learning rate.
+        mask: which parameters decay (see `add_decayed_weights`); all if None.
+        adam_b1: AdamW's $\\beta_1$ in [0, 1).
+        adam_b2: AdamW's $\\beta_2$ in [0, 1).
+        eps: AdamW's $\\varepsilon \\ge 0$, outside the root.
+        adam_learning_rate: AdamW's rate; the same as `learning_rate` if None.
+        weight_dimension_numbers: which arrays are matrices, and how (see `orthogonalize`).
+        seed: of the random first bases; static.
+
+    Raises:
+        ValueError: a number is outside its range; `update` was called without parameters though they decay.
+
+    References:
+        Ahn, Xu, Abreu, Langford (2025), Dion: Distributed Orthonormalized Updates, arXiv:2504.05295.
+
+    Example:
+        >>> import gradtx
+        >>> gradtx.dion(0.01, rank=64)
+        dion(learning_rate=0.01, rank=64)
+    """
+    direction = chain(
+        scale_by_dion(rank, beta, weight_dimension_numbers, seed),
+        add_decayed_weights(weight_decay, mask),
+        scale_by_learning_rate(learning_rate),
+    )
+    rate = learning_rate if adam_learning_rate is None else adam_learning_rate
+    other = adamw(rate, adam_b1, adam_b2, eps, weight_decay=weight_decay, mask=mask)
+    return partition({"dion": direction, "adam": other}, label_matrices("dion", "adam", weight_dimension_numbers))

@@ -138,3 +138,17 @@ def normuon(grad, x, steps, lr, beta=0.95, b2=0.95, eps=1e-8, decay=0.0, size=0.
         o = o / (np.sqrt(v) + eps)
         x = x - lr * (size * np.sqrt(x.size) * o / np.linalg.norm(o) + decay * x)
     return x
+
+
+def dion(grad, x, steps, lr, q, beta=0.95, decay=0.0):
+    """Algorithm 1, on the transposed matrix: outputs by inputs."""
+    theta, m = x.T, np.zeros_like(x.T)
+    outputs, inputs = theta.shape
+    for t in range(steps):
+        b = m + grad(theta.T, t).T
+        p, _ = np.linalg.qr(b @ q)
+        r = b.T @ p
+        m = b - (1 - beta) * p @ r.T
+        q = r / np.linalg.norm(r, axis=0)
+        theta = theta - lr * (np.sqrt(outputs / inputs) * p @ q.T + decay * theta)
+    return theta.T
