@@ -188,13 +188,13 @@ TABLE = [
     Row(
         "muon_moonlight",
         gradtx.muon(
-            0.02, "dion", 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning="spectral", consistent_rms=0.2, adam_b2=0.99
+            0.03, "dion", 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning="spectral", consistent_rms=0.2, adam_b2=0.99
         ),
         rm.muon,
         dict(
-            lr=0.02, quintics=PRESETS["dion"], beta=0.9, decay=0.1, nesterov=False, scaling="spectral", moonlight=0.2
+            lr=0.03, quintics=PRESETS["dion"], beta=0.9, decay=0.1, nesterov=False, scaling="spectral", moonlight=0.2
         ),
-        "contrib.muon(0.02, 'dion', 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning='spectral', consistent_rms=0.2)",
+        "contrib.muon(0.03, 'dion', 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning='spectral', consistent_rms=0.2)",
         shape=(3, 2),
     ),
     Row(
@@ -214,10 +214,10 @@ TABLE = [
     ),
     Row(
         "muon_vector",
-        gradtx.muon(0.3, adam_learning_rate=0.05, adam_weight_decay=0.1, nesterov=False),
+        gradtx.muon(0.05, adam_weight_decay=0.1, nesterov=False),
         r.adam,
         dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1),
-        "contrib.muon(0.3, adam_learning_rate=0.05, adam_weight_decay=0.1, nesterov=False)",
+        "contrib.muon(0.05, adam_weight_decay=0.1, nesterov=False)",
     ),
     Row("adamuon", gradtx.adamuon(0.05, weight_decay=0.1), rm.adamuon, dict(lr=0.05, decay=0.1), shape=(2, 3)),
     Row(
@@ -252,6 +252,32 @@ TABLE = [
         shape=(3, 2),
         exempt=OF_ANOTHER_SHAPE,
     ),
+    Row("shampoo", gradtx.shampoo(0.1), rm.shampoo, dict(lr=0.1, eps=1e-6), shape=(2, 3), exempt=OF_ANOTHER_SHAPE),
+    Row(
+        "shampoo_averages",
+        gradtx.shampoo(0.02, 0.9, 1e-4, update_every=3, momentum=0.9, weight_decay=0.1),
+        rm.shampoo,
+        dict(lr=0.02, b2=0.9, eps=1e-4, every=3, gamma=0.9, decay=0.1),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "shampoo_grafted",
+        gradtx.shampoo(0.05, graft=gradtx.scale_by_adam()),
+        rm.adam_grafted_shampoo,
+        dict(lr=0.05, eps=1e-6, b1=0.9, b2=0.999, adam_eps=1e-8),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "shampoo_one_side",
+        gradtx.shampoo(0.1, max_size=2),
+        rm.shampoo,
+        dict(lr=0.1, eps=1e-6, longest=2),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row("shampoo_vector", gradtx.shampoo(0.5), r.adagrad, dict(lr=0.5, start=0.0, eps=1e-6), exempt=OF_ANOTHER_SHAPE),
 ]
 
 every_optimizer = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from gradtx.core.node import Node, StaticTree
+from gradtx.core.number import wide
 from gradtx.core.trees import Tree, map_updates
 
 
@@ -94,9 +96,7 @@ class label_matrices(Node):
 
 def to_matrix(x: Any, numbers: DimensionNumbers) -> Any:
     """The matrix or matrices: the batch in front, then rows and columns."""
-    batch, rows, columns = numbers.axes(x.ndim)
-    sizes = [math.prod(x.shape[i] for i in axes) for axes in (rows, columns)]
-    return x.transpose(batch + rows + columns).reshape(*(x.shape[i] for i in batch), *sizes)
+    return x.transpose(sum(numbers.axes(x.ndim), ())).reshape(matrix_shape(x, numbers))
 
 
 def from_matrix(matrix: Any, shape: tuple[int, ...], numbers: DimensionNumbers) -> Any:
@@ -120,3 +120,64 @@ def map_matrices(who: Any, f: Callable[..., Any], dimensions: Dimensions, update
 def adjoint(x: Any) -> Any:
     """The conjugate transpose of each matrix."""
     return x.mT.conj()
+
+
+class within(Node):
+    """Reads as matrices those that have a side of at most `max_size`: a side longer than that is not preconditioned.
+
+    Args:
+        max_size: the longest side for which an array of its square is kept.
+        dimensions: how arrays are read as matrices.
+    """
+
+    max_size: int
+    dimensions: Dimensions = None
+
+    def __call__(self, params: Tree) -> Tree:
+        def short(p: Any, numbers: Any) -> Any:
+            if numbers is None:
+                return None
+            return numbers if min(matrix_shape(p, numbers)[-2:]) <= self.max_size else None
+
+        return jax.tree.map(short, params, spread(self.dimensions, params))
+
+
+def matrix_shape(x: Any, numbers: DimensionNumbers) -> tuple[int, ...]:
+    """The shape of `to_matrix(x, numbers)`."""
+    batch, rows, columns = numbers.axes(x.ndim)
+    return *(x.shape[i] for i in batch), *(math.prod(x.shape[i] for i in axes) for axes in (rows, columns))
+
+
+def statistics(x: Any) -> tuple[Any, Any]:
+    """The products of a matrix with itself over its columns and over its rows: $GG^*$ and $G^*G$."""
+    return x @ adjoint(x), adjoint(x) @ x
+
+
+def square_arrays(p: Any, numbers: DimensionNumbers, max_size: int, make: Callable[[tuple[int, ...], Any], Any]) -> tuple[Any, ...]:
+    """An array `[batch, n, n]` for each side of a matrix that is short enough."""
+    shape = matrix_shape(p, numbers)
+    return tuple(make((*shape[:-2], n, n), wide(p.dtype)) for n in chosen(shape[-2:], shape, max_size))
+
+
+def identities(shape: tuple[int, ...], dtype: Any) -> Any:
+    return jnp.broadcast_to(jnp.eye(shape[-1], dtype=dtype), shape)
+
+
+def chosen(pair: tuple[Any, ...], shape: tuple[int, ...], max_size: int) -> tuple[Any, ...]:
+    """Of one thing a side those of the sides that are short enough."""
+    return tuple(x for x, n in zip(pair, shape[-2:], strict=True) if n <= max_size)
+
+
+def sandwich(x: Any, sides: tuple[Any, ...], max_size: int) -> Any:
+    """The matrix between the arrays of its sides, $AXB$; a side that has none is left out."""
+    left, right = (n <= max_size for n in x.shape[-2:])
+    x = sides[0] @ x if left else x
+    return x @ sides[-1] if right else x
+
+
+def check_whole(who: Any, *names: str) -> None:
+    """Raises unless the named fields are whole numbers from 1 on."""
+    for name in names:
+        value = getattr(who, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{type(who).__name__}: {name} = {value!r}; it must be a whole number from 1 on.")

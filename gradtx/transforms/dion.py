@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.core.matrices import Dimensions, adjoint, from_matrix, spread, to_matrix
+from gradtx.core.matrices import Dimensions, adjoint, check_whole, from_matrix, matrix_shape, spread, to_matrix
 from gradtx.core.number import cast, number, tiny, wide
 from gradtx.core.transform import Transform, full_like
 from gradtx.core.trees import Tree, check_trainable, path_string
@@ -61,7 +61,7 @@ class scale_by_dion(Transform):
     seed: int = 0
 
     def check(self) -> None:
-        check_rank(self, self.rank)
+        check_whole(self, "rank")
 
     def start(self, params: Tree) -> DionState:
         check_trainable(self, params)
@@ -70,7 +70,7 @@ class scale_by_dion(Transform):
         def basis(path: Any, p: Any, numbers: Any) -> Any:
             if numbers is None:
                 return jnp.zeros((0,), wide(p.dtype))
-            *batch, rows, columns = jax.eval_shape(lambda x: to_matrix(x, numbers), p).shape
+            *batch, rows, columns = matrix_shape(p, numbers)
             own = jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
             return jax.random.normal(own, (*batch, rows, min(self.rank, rows, columns)), jnp.float32).astype(wide(p.dtype))
 
@@ -104,8 +104,3 @@ def orthonormal(x: Any) -> Any:
     """An orthonormal basis of the columns of each tall matrix; of a zero one the first axes, so that derivatives are finite."""
     some = jnp.any(x != 0, (-2, -1), keepdims=True)
     return jnp.linalg.qr(jnp.where(some, x, jnp.eye(*x.shape[-2:], dtype=x.dtype) * jnp.ones_like(x))).Q
-
-
-def check_rank(who: Any, rank: Any) -> None:
-    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
-        raise ValueError(f"{type(who).__name__}: rank = {rank!r}; it must be a whole number from 1 on.")

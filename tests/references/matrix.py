@@ -152,3 +152,43 @@ def dion(grad, x, steps, lr, q, beta=0.95, decay=0.0):
         q = r / np.linalg.norm(r, axis=0)
         theta = theta - lr * (np.sqrt(outputs / inputs) * p @ q.T + decay * theta)
     return theta.T
+
+
+def _power(a, p):
+    w, v = np.linalg.eigh(a)
+    return v * np.maximum(w, 0) ** p @ v.T
+
+
+def shampoo(grad, x, steps, lr, eps, b2=None, every=1, gamma=None, decay=0.0, graft=None, longest=np.inf):
+    """Algorithm 1; `graft` gives from a stream of gradients the step whose length is taken."""
+    rows, columns = x.shape
+    left, right, v = np.eye(rows), np.eye(columns), np.zeros_like(x)
+    sums = [np.zeros((rows, rows)), np.zeros((columns, columns))]
+    sides = [rows <= longest, columns <= longest]
+    for t in range(steps):
+        g = grad(x, t)
+        for i, new in enumerate((g @ g.T, g.T @ g)):
+            sums[i] = sums[i] + new if b2 is None else b2 * sums[i] + (1 - b2) * new
+        if t % every == 0:
+            left, right = (
+                _power(s + eps * np.eye(len(s)), -1 / (2 * sum(sides))) if side else np.eye(len(s))
+                for s, side in zip(sums, sides, strict=True)
+            )
+        u = left @ g @ right
+        if graft is not None:
+            u = u * np.linalg.norm(graft(g)) / np.linalg.norm(u)
+        if gamma is not None:
+            u = v = gamma * v + u
+        x = x - lr * (u + decay * x)
+    return x
+
+
+def adam_grafted_shampoo(grad, x, steps, b1, b2, adam_eps, **settings):
+    m, v, t = np.zeros_like(x), np.zeros_like(x), 0
+
+    def adam(g):
+        nonlocal m, v, t
+        m, v, t = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2, t + 1
+        return m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + adam_eps)
+
+    return shampoo(grad, x, steps, graft=adam, **settings)
