@@ -61,7 +61,7 @@ from gradtx.combinators.graft import graft
 from gradtx.core.matrices import DimensionNumbers, label_matrices
 from gradtx.optimizers.adafactor import adafactor, came, scale_by_factored_rms
 from gradtx.optimizers.muon import adamuon, dion, muon, normuon, scale_by_muon
-from gradtx.optimizers.shampoo import shampoo
+from gradtx.optimizers.shampoo import shampoo, soap
 from gradtx.optimizers.sm3 import scale_by_sm3, sm3
 from gradtx.transforms.blocks import clip_by_block_rms, scale_by_param_block_rms
 from gradtx.transforms.cover import cover_sum
@@ -70,5 +70,6 @@ from gradtx.transforms.factored import constant_decay, factored_rms
 from gradtx.transforms.neurons import neuron_ema
 from gradtx.transforms.orthogonal import normalize_rms, orthogonalize, orthogonalize_via_newton_schulz, scale_by_shape
 from gradtx.transforms.shampoo import matrix_inverse_pth_root, scale_by_shampoo
+from gradtx.transforms.soap import scale_by_soap
 
 __version__ = "0.1.0"

@@ -278,6 +278,26 @@ TABLE = [
         exempt=OF_ANOTHER_SHAPE,
     ),
     Row("shampoo_vector", gradtx.shampoo(0.5), r.adagrad, dict(lr=0.5, start=0.0, eps=1e-6), exempt=OF_ANOTHER_SHAPE),
+    Row("soap", gradtx.soap(0.05), rm.soap, dict(lr=0.05), shape=(2, 3), exempt=OF_ANOTHER_SHAPE),
+    Row(
+        "soap_often",
+        gradtx.soap(0.05, 0.9, 0.99, 0.8, update_every=2, weight_decay=0.1),
+        rm.soap,
+        dict(lr=0.05, b1=0.9, b2=0.99, beta=0.8, every=2, decay=0.1),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "soap_one_side",
+        gradtx.soap(0.05, max_size=2),
+        rm.soap,
+        dict(lr=0.05, longest=2),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "soap_vector", gradtx.soap(0.05), r.adam, dict(lr=0.05, b1=0.95, b2=0.95, eps=1e-8), exempt=OF_ANOTHER_SHAPE
+    ),
 ]
 
 every_optimizer = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

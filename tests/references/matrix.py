@@ -192,3 +192,29 @@ def adam_grafted_shampoo(grad, x, steps, b1, b2, adam_eps, **settings):
         return m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + adam_eps)
 
     return shampoo(grad, x, steps, graft=adam, **settings)
+
+
+def soap(grad, x, steps, lr, b1=0.95, b2=0.95, beta=0.95, eps=1e-8, every=10, decay=0.0, longest=np.inf):
+    """Algorithms 3 and 4; the first gradient only makes the basis."""
+    m, v = np.zeros_like(x), np.zeros_like(x)
+    sums = [np.zeros((n, n)) for n in x.shape]
+    bases = [np.eye(n) for n in x.shape]
+    for t in range(steps):
+        g = grad(x, t)
+        step = np.zeros_like(x)
+        if t > 0:
+            left, right = bases
+            m = b1 * m + (1 - b1) * g
+            v = b2 * v + (1 - b2) * (left.T @ g @ right) ** 2
+            n = left.T @ m @ right / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps)
+            step = left @ n @ right.T
+        for i, new in enumerate((g @ g.T, g.T @ g)):
+            sums[i] = beta * sums[i] + (1 - beta) * new
+            if len(new) > longest:
+                continue
+            if t == 0:
+                bases[i] = np.linalg.eigh(sums[i])[1][:, ::-1]
+            elif t % every == 0:
+                bases[i] = np.linalg.qr(sums[i] @ bases[i])[0]
+        x = x - lr * (step + decay * x)
+    return x
