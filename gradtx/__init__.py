@@ -58,8 +58,10 @@ from gradtx.transforms.pointwise import (
     square,
 )
 from gradtx.combinators.graft import graft
+from gradtx.combinators.lowrank import low_rank
 from gradtx.core.matrices import DimensionNumbers, label_matrices
 from gradtx.optimizers.adafactor import adafactor, came, scale_by_factored_rms
+from gradtx.optimizers.galore import galore
 from gradtx.optimizers.muon import adamuon, dion, muon, normuon, scale_by_muon
 from gradtx.optimizers.shampoo import shampoo, soap
 from gradtx.optimizers.sm3 import scale_by_sm3, sm3

@@ -298,6 +298,31 @@ TABLE = [
     Row(
         "soap_vector", gradtx.soap(0.05), r.adam, dict(lr=0.05, b1=0.95, b2=0.95, eps=1e-8), exempt=OF_ANOTHER_SHAPE
     ),
+    # (Optax's GaLore takes its projector in float32 even in float64; tests/test_matrix.py compares with it.)
+    Row(
+        "galore",
+        gradtx.galore(0.05, rank=1, update_proj_gap=5, scale=0.5, weight_decay=0.1),
+        rm.galore,
+        dict(lr=0.05, rank=1, every=5, scale=0.5, decay=0.1),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "galore_long",
+        gradtx.galore(0.05, rank=1, update_proj_gap=5, side="long"),
+        rm.galore,
+        dict(lr=0.05, rank=1, every=5, side="long"),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "galore_vector",
+        gradtx.galore(0.05),
+        r.adam,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8),
+        "contrib.galore(0.05)",
+        exempt=OF_ANOTHER_SHAPE,
+    ),
 ]
 
 every_optimizer = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

@@ -218,3 +218,20 @@ def soap(grad, x, steps, lr, b1=0.95, b2=0.95, beta=0.95, eps=1e-8, every=10, de
                 bases[i] = np.linalg.qr(sums[i] @ bases[i])[0]
         x = x - lr * (step + decay * x)
     return x
+
+
+def galore(grad, x, steps, lr, rank, every, side="short", scale=1.0, b1=0.9, b2=0.999, eps=1e-8, decay=0.0):
+    """Algorithm 2: Adam on the projected gradient."""
+    of_rows = x.shape[0] == x.shape[1] or (x.shape[0] < x.shape[1]) == (side == "short")
+    m = v = 0.0
+    for t in range(steps):
+        g = grad(x, t)
+        if t % every == 0:
+            u, _, vt = np.linalg.svd(g, full_matrices=False)
+            p = u[:, :rank] if of_rows else vt[:rank].T
+        low = p.T @ g if of_rows else g @ p
+        m = b1 * m + (1 - b1) * low
+        v = b2 * v + (1 - b2) * low**2
+        n = m / (1 - b1 ** (t + 1)) / (np.sqrt(v / (1 - b2 ** (t + 1))) + eps)
+        x = x - lr * (scale * (p @ n if of_rows else n @ p.T) + decay * x)
+    return x
