@@ -182,7 +182,9 @@ TABLE = [
         exempt=OF_ANOTHER_SHAPE,
     ),
     Row("sm3", gradtx.sm3(0.5), rm.sm3, dict(lr=0.5, gamma=0.9, eps=1e-8), "sm3(0.5)", shape=(2, 3), exempt=OF_ANOTHER_SHAPE),
-    Row("sm3_vector", gradtx.sm3(0.5, 0.5), rm.sm3, dict(lr=0.5, gamma=0.5, eps=1e-8), "sm3(0.5, 0.5)", exempt=OF_ANOTHER_SHAPE),
+    Row(
+        "sm3_vector", gradtx.sm3(0.5, 0.5), rm.sm3, dict(lr=0.5, gamma=0.5, eps=1e-8), "sm3(0.5, 0.5)", exempt=OF_ANOTHER_SHAPE
+    ),
     # (Small rates: once the gradients are noise, five quintics make it 485 times larger, and rounding with it.)
     Row("muon", gradtx.muon(0.005), rm.muon, dict(lr=0.005), "contrib.muon(0.005)", shape=(2, 3)),
     Row(
@@ -191,9 +193,7 @@ TABLE = [
             0.03, "dion", 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning="spectral", consistent_rms=0.2, adam_b2=0.99
         ),
         rm.muon,
-        dict(
-            lr=0.03, quintics=PRESETS["dion"], beta=0.9, decay=0.1, nesterov=False, scaling="spectral", moonlight=0.2
-        ),
+        dict(lr=0.03, quintics=PRESETS["dion"], beta=0.9, decay=0.1, nesterov=False, scaling="spectral", moonlight=0.2),
         "contrib.muon(0.03, 'dion', 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning='spectral', consistent_rms=0.2)",
         shape=(3, 2),
     ),
@@ -295,9 +295,7 @@ TABLE = [
         shape=(2, 3),
         exempt=OF_ANOTHER_SHAPE,
     ),
-    Row(
-        "soap_vector", gradtx.soap(0.05), r.adam, dict(lr=0.05, b1=0.95, b2=0.95, eps=1e-8), exempt=OF_ANOTHER_SHAPE
-    ),
+    Row("soap_vector", gradtx.soap(0.05), r.adam, dict(lr=0.05, b1=0.95, b2=0.95, eps=1e-8), exempt=OF_ANOTHER_SHAPE),
     # (Optax's GaLore takes its projector in float32 even in float64; tests/test_matrix.py compares with it.)
     Row(
         "galore",

@@ -24,10 +24,15 @@ def random(*shape):
 def updates(tx, grads, params=None, steps=1):
     """Of the last of some steps on the same gradients."""
     params = grads if params is None else params
-    state = tx.init(params)
-    for _ in range(steps):
-        out, state = tx.update(grads, state, params)
-    return out
+
+    @jax.jit
+    def all_steps(grads, params):
+        state = tx.init(params)
+        for _ in range(steps):
+            out, state = tx.update(grads, state, params)
+        return out
+
+    return all_steps(grads, params)
 
 
 # Newton–Schulz.
@@ -37,7 +42,9 @@ def test_five_steps_bring_singular_values_near_one():
     with jax.enable_x64(True):
         s = np.geomspace(0.01, 1, 2000)
         # A diagonal matrix whose Frobenius norm is 1 up to eps can't hold them all: one at a time beside what makes up the norm.
-        out = jax.vmap(lambda a: gradtx.orthogonalize_via_newton_schulz(jnp.diag(jnp.stack([a, jnp.sqrt(1 - a**2)])), eps=0.0)[0, 0])(s)
+        out = jax.vmap(
+            lambda a: gradtx.orthogonalize_via_newton_schulz(jnp.diag(jnp.stack([a, jnp.sqrt(1 - a**2)])), eps=0.0)[0, 0]
+        )(s)
     assert round(float(out.min()), 5) == 0.68183
     assert round(float(out.max()), 5) == 1.13436
 
@@ -120,8 +127,6 @@ methods = pytest.mark.parametrize("make", MATRIX_METHODS.values(), ids=MATRIX_ME
 
 @methods
 def test_leading_axes_are_a_batch(make):
-    if make is MATRIX_METHODS["adamuon"] or make is MATRIX_METHODS["normuon"]:
-        pass  # their rescaling too is matrix by matrix
     g = random(2, 3, 4)
     together = updates(make(gradtx.DimensionNumbers()), g, steps=3)
     if make is MATRIX_METHODS["dion"]:  # each matrix has a random basis of its own
@@ -165,9 +170,14 @@ def test_refuses_axes_that_make_no_matrix():
 
 
 @methods
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_keeps_types_under_scan_vmap_and_cond(make, dtype):
-    params = {"w": jnp.ones((2, 3, 4), dtype), "m": jnp.ones((4, 3), dtype), "v": jnp.ones(3, dtype), "e": jnp.ones((0, 2), dtype)}
+    params = {
+        "w": jnp.ones((2, 3, 4), dtype),
+        "m": jnp.ones((4, 3), dtype),
+        "v": jnp.ones(3, dtype),
+        "e": jnp.ones((0, 2), dtype),
+    }
     tx = make(gradtx.DimensionNumbers())
     state = tx.init(params)
     grads = jax.tree.map(lambda p: (0.1 * jnp.arange(p.size).reshape(p.shape)).astype(p.dtype), params)
@@ -180,8 +190,13 @@ def test_keeps_types_under_scan_vmap_and_cond(make, dtype):
     maybe = jax.jit(lambda go, s: jax.lax.cond(go, lambda s: tx.update(grads, s, params)[1], lambda s: s, s))
     assert int(maybe(True, state).step) == 1
     stacked = jax.tree.map(lambda x: jnp.stack([x, 2 * x]), grads)
-    both, _ = jax.vmap(lambda g: tx.update(g, state, params))(stacked)
-    chex.assert_trees_all_close(jax.tree.map(lambda x: x[0].astype("float32"), both), jax.tree.map(lambda x: x.astype("float32"), out), rtol=2e-2, atol=1e-3)
+    both, _ = jax.jit(jax.vmap(lambda g: tx.update(g, state, params)))(stacked)
+    chex.assert_trees_all_close(
+        jax.tree.map(lambda x: x[0].astype("float32"), both),
+        jax.tree.map(lambda x: x.astype("float32"), out),
+        rtol=2e-2,
+        atol=1e-3,
+    )
 
 
 @methods
@@ -189,7 +204,8 @@ def test_zero_gradients_move_nothing_and_have_derivatives(make):
     params, zero = jnp.ones((3, 4)), jnp.zeros((3, 4))
     tx = make(None)
     np.testing.assert_array_equal(updates(tx, zero, params, steps=3), 0)
-    grad = jax.grad(lambda t: jnp.sum(run(t, params, 4, lambda x, t: jnp.zeros_like(x))))(jax.tree.map(jnp.asarray, tx))
+    loss = jax.jit(lambda t: jnp.sum(run(t, params, 4, lambda x, t: jnp.zeros_like(x))))
+    grad = jax.grad(loss)(jax.tree.map(jnp.asarray, tx))
     assert all(np.isfinite(g) for g in jax.tree.leaves(grad)), grad
 
 
@@ -223,7 +239,9 @@ def test_muon_with_dimension_numbers_is_optax_with_them(dtype):
     with jax.enable_x64(dtype == "float64"):
         g = {"w": jnp.asarray(RNG.normal(size=(3, 2, 4)), dtype), "b": jnp.asarray(RNG.normal(size=4), dtype)}
         ours = gradtx.muon(0.1, muon_weight_dimension_numbers={"w": gradtx.DimensionNumbers((0,), (1, 2)), "b": None})
-        theirs = optax.contrib.muon(0.1, muon_weight_dimension_numbers={"w": optax.contrib.MuonDimensionNumbers((0,), (1, 2)), "b": None})
+        theirs = optax.contrib.muon(
+            0.1, muon_weight_dimension_numbers={"w": optax.contrib.MuonDimensionNumbers((0,), (1, 2)), "b": None}
+        )
         state = theirs.init(g)
         for _ in range(3):
             wanted, state = theirs.update(g, state, g)
@@ -235,7 +253,9 @@ def test_muon_with_dimension_numbers_is_optax_with_them(dtype):
 
 @pytest.mark.lenient
 @pytest.mark.parametrize("shape", [(2, 3), (3, 2), (6,)])
-@pytest.mark.parametrize("settings", [{}, dict(momentum=0.9, weight_decay_rate=0.01), dict(clipping_threshold=None, factored=False)])
+@pytest.mark.parametrize(
+    "settings", [{}, dict(momentum=0.9, weight_decay_rate=0.01), dict(clipping_threshold=None, factored=False)]
+)
 def test_adafactor_is_optax_to_its_precision(shape, settings):
     with jax.enable_x64(True):
         start = jnp.asarray(RNG.normal(size=shape))
@@ -314,16 +334,12 @@ def test_a_parameters_sharding_fits_its_factors(tx):
     """Every leaf under a parameter has its axes, each of the parameter's length or of length 1."""
     params = {"a": {"w": jnp.ones((2, 3))}, "b": jnp.ones(4), "s": jnp.ones(())}
     state = tx.init(params)
-    shapes = gradtx.map_params(tx, lambda leaf, p: (leaf.shape, p.shape), state, params, params)
-    pairs = [x for x in jax.tree.leaves(shapes, is_leaf=lambda x: isinstance(x, tuple) and x and isinstance(x[0], tuple))]
-    found = 0
-    for pair in pairs:
-        if isinstance(pair, tuple):
-            ours, theirs = pair
-            assert len(ours) == len(theirs)
-            assert all(a in (1, b) for a, b in zip(ours, theirs, strict=True))
-            found += 1
-    assert found >= 3
+    found = []
+    gradtx.map_params(tx, lambda leaf, p: found.append((leaf.shape, p.shape)), state, params, params)
+    assert len(found) >= 3
+    for ours, theirs in found:
+        assert len(ours) == len(theirs)
+        assert all(a in (1, b) for a, b in zip(ours, theirs, strict=True))
 
 
 @methods
@@ -412,7 +428,7 @@ def test_soap_in_the_standard_basis_is_adam():
     x = random(3, 2)
     np.testing.assert_allclose(run(gradtx.soap(0.05, max_size=1), x, 30), run(gradtx.adam(0.05, 0.95, 0.95), x, 30), rtol=1e-5)
     # Diagonal gradients have their eigenvectors along the axes: Adam, but for the first step, which makes the basis.
-    grads = [jnp.diag(jnp.asarray(RNG.normal(size=3) + [4, 2, 1], jnp.float32)) for _ in range(6)]
+    grads = [jnp.diag(random(3) + jnp.array([4.0, 2.0, 1.0])) for _ in range(6)]
     soap, adam = gradtx.scale_by_soap(0.9, 0.99, update_every=1), gradtx.scale_by_adam(0.9, 0.99)
     s, a = soap.init(grads[0]), adam.init(grads[0])
     first, s = soap.update(grads[0], s)
@@ -435,7 +451,9 @@ def test_soap_does_not_mind_a_rotation():
             np.testing.assert_allclose(q @ a, b, atol=1e-8)
 
 
-@pytest.mark.parametrize("tx", [gradtx.shampoo(0.1, update_every=4), gradtx.soap(0.1, update_every=4), gradtx.galore(0.1, 1, 4)])
+@pytest.mark.parametrize(
+    "tx", [gradtx.shampoo(0.1, update_every=4), gradtx.soap(0.1, update_every=4), gradtx.galore(0.1, 1, 4)]
+)
 def test_what_is_costly_is_renewed_every_so_many_steps(tx):
     name = {gradtx.shampoo: "roots", gradtx.soap: "bases", gradtx.galore: "projector"}[type(tx)]
     x = random(3, 4)
@@ -452,7 +470,7 @@ def test_larger_matrices_descend():
     target = random(40, 25)
 
     def toward(x, t):
-        return jnp.asarray(target, x.dtype) * 0 + (x - target)
+        return x - target
 
     for tx in (
         gradtx.muon(0.05),
@@ -539,7 +557,6 @@ def test_projection_hands_on_parameters_points_and_functions():
     assert seen["params"].shape == seen["grad"].shape == (2, 5)
     np.testing.assert_allclose(seen["at"], jnp.sum(x**2), rtol=1e-6)
     assert seen["value"] == 1.0
-    gradtx.Node.registry.pop("tests.test_matrix.probe", None) if hasattr(gradtx, "Node") else None
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,9 @@ def statistics(x: Any) -> tuple[Any, Any]:
     return x @ adjoint(x), adjoint(x) @ x
 
 
-def square_arrays(p: Any, numbers: DimensionNumbers, max_size: int, make: Callable[[tuple[int, ...], Any], Any]) -> tuple[Any, ...]:
+def square_arrays(
+    p: Any, numbers: DimensionNumbers, max_size: int, make: Callable[[tuple[int, ...], Any], Any]
+) -> tuple[Any, ...]:
     """An array `[batch, n, n]` for each side of a matrix that is short enough."""
     shape = matrix_shape(p, numbers)
     return tuple(make((*shape[:-2], n, n), wide(p.dtype)) for n in chosen(shape[-2:], shape, max_size))

@@ -16,7 +16,7 @@ from gradtx.transforms.accumulators import ema
 from gradtx.transforms.blocks import clip_by_block_rms, scale_by_param_block_rms
 from gradtx.transforms.decay import add_decayed_weights
 from gradtx.transforms.factored import constant_decay, factored_rms
-from gradtx.transforms.pointwise import identity, offset, scale, scale_by_learning_rate, sqrt, square
+from gradtx.transforms.pointwise import identity, offset, scale, scale_by_learning_rate, square
 from gradtx.typing import Decay, DType, Fraction, NonNegative, Positive
 
 

@@ -87,12 +87,15 @@ def orth(x, quintics=STANDARD, scaling="frobenius", eps=1e-8):
     if scaling == "aol":
         x = x / np.sqrt(np.maximum(np.abs(x @ x.T).sum(1, keepdims=True), eps))
     u, s, vt = np.linalg.svd(x, full_matrices=False)
-    s = s / {
-        "frobenius": np.sqrt((s**2).sum()) + eps,
-        "spectral": s.max() + eps,
-        "schatten": np.sqrt(max(np.sqrt((s**4).sum()), eps)),
-        "aol": 1.0,
-    }[scaling]
+    s = (
+        s
+        / {
+            "frobenius": np.sqrt((s**2).sum()) + eps,
+            "spectral": s.max() + eps,
+            "schatten": np.sqrt(max(np.sqrt((s**4).sum()), eps)),
+            "aol": 1.0,
+        }[scaling]
+    )
     for a, b, c in quintics:
         s = a * s + b * s**3 + c * s**5
     return u * s @ vt
