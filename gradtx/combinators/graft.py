@@ -55,7 +55,9 @@ class graft(Pair):
         return False
 
     def join(self, a: Any, b: Any) -> Any:
-        return b * cast(_norm(a) / _norm(b), b.dtype)
+        norm = _norm(b)
+        norm = jnp.where(norm > 2 * tiny(norm.dtype) ** 0.5, norm, 1)  # zero stays zero, and its derivatives small
+        return b * cast(_norm(a) / norm, b.dtype)
 
     def emits(self, params: Tree) -> Tree:
         return self.direction.emits(params)

@@ -21,7 +21,7 @@ class LowRankState(NamedTuple):
     that is left as the parameter's axis, replicate the rest.
     """
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[reportIncompatibleMethodOverride]
     projector: Tree
     inner_state: Any
 

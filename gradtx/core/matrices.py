@@ -62,8 +62,14 @@ def spread(dimensions: Dimensions, tree: Tree) -> Tree:
     if callable(dimensions):
         dimensions = dimensions(tree)
 
+    def one(numbers: Any, x: Any) -> Any:
+        if numbers is None or x.ndim < 2 or not x.size:
+            return None
+        numbers.axes(x.ndim)  # raises if they make no matrix of it
+        return numbers
+
     def below(numbers: Any, part: Tree) -> Tree:
-        return jax.tree.map(lambda x: numbers if x.ndim > 1 and x.size else None, part)
+        return jax.tree.map(lambda x: one(numbers, x), part)
 
     return jax.tree.map(below, dimensions, tree, is_leaf=lambda d: d is None or isinstance(d, DimensionNumbers))
 

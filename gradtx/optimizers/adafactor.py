@@ -102,7 +102,7 @@ def adafactor(
         >>> round(float(tx.update(jnp.array(-4.0), tx.init(jnp.array(1.0)), jnp.array(1.0))[0]), 6)
         0.1
     """
-    stages = [scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps)]
+    stages: list[Transform] = [scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps)]
     if clipping_threshold is not None:
         stages.append(clip_by_block_rms(clipping_threshold))
     if learning_rate is not None:

@@ -72,7 +72,7 @@ def shampoo(
     else:
         direction, other = grafted(graft, direction), graft
     labels = label_matrices("shampoo", "other", within(max_size, weight_dimension_numbers))
-    stages = [partition({"shampoo": direction, "other": other}, labels)]
+    stages: list[Transform] = [partition({"shampoo": direction, "other": other}, labels)]
     if momentum is not None:
         stages.append(scale_by_momentum(momentum, nesterov))
     return chain(*stages, add_decayed_weights(weight_decay, mask), scale_by_learning_rate(learning_rate))

@@ -103,4 +103,4 @@ class scale_by_dion(Transform):
 def orthonormal(x: Any) -> Any:
     """An orthonormal basis of the columns of each tall matrix; of a zero one the first axes, so that derivatives are finite."""
     some = jnp.any(x != 0, (-2, -1), keepdims=True)
-    return jnp.linalg.qr(jnp.where(some, x, jnp.eye(*x.shape[-2:], dtype=x.dtype) * jnp.ones_like(x))).Q
+    return jnp.linalg.qr(jnp.where(some, x, jnp.broadcast_to(jnp.eye(*x.shape[-2:], dtype=x.dtype), x.shape))).Q

@@ -22,7 +22,7 @@ class FactoredState(NamedTuple):
     them too, once it is dropped from the axes of length 1. What a parameter doesn't need has length 1 everywhere.
     """
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[reportIncompatibleMethodOverride]
     v_row: Tree
     v_col: Tree
     v: Tree

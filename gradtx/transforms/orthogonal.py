@@ -230,7 +230,8 @@ class normalize_rms(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         def one(x: Any) -> Any:
-            size = cast(frobenius(x), x.dtype) / (x.shape[-2] * x.shape[-1]) ** 0.5
-            return x / size * number(self.rms, x.dtype)
+            norm = frobenius(x)
+            norm = jnp.where(norm > 2 * tiny(norm.dtype) ** 0.5, norm, 1)  # zero stays zero, and its derivatives small
+            return x / cast(norm, x.dtype) * (number(self.rms, x.dtype) * (x.shape[-2] * x.shape[-1]) ** 0.5)
 
         return map_matrices(self, one, self.weight_dimension_numbers, updates), ()

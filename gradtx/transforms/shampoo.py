@@ -34,7 +34,7 @@ class ShampooState(NamedTuple):
     They belong to their parameter but have not its axes: replicate them, or shard them over their own.
     """
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[reportIncompatibleMethodOverride]
     statistics: Tree
     roots: Tree
 

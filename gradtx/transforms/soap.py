@@ -35,8 +35,8 @@ class SoapState(NamedTuple):
     axes. `mu` and `nu` have; but `nu` is in the basis, whose axes are not the parameter's, so it is better replicated.
     """
 
-    count: jax.Array
-    products: tuple[jax.Array, jax.Array]
+    count: jax.Array  # type: ignore[reportIncompatibleMethodOverride]
+    products: tuple[jax.Array, ...]
     mu: Tree
     nu: Tree
     statistics: Tree
