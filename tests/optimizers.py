@@ -255,9 +255,9 @@ TABLE = [
     Row("shampoo", gradtx.shampoo(0.1), rm.shampoo, dict(lr=0.1, eps=1e-6), shape=(2, 3), exempt=OF_ANOTHER_SHAPE),
     Row(
         "shampoo_averages",
-        gradtx.shampoo(0.02, 0.9, 1e-4, update_every=3, momentum=0.9, weight_decay=0.1),
+        gradtx.shampoo(0.03, 0.9, 1e-4, update_every=3, momentum=0.9, weight_decay=0.1),
         rm.shampoo,
-        dict(lr=0.02, b2=0.9, eps=1e-4, every=3, gamma=0.9, decay=0.1),
+        dict(lr=0.03, b2=0.9, eps=1e-4, every=3, gamma=0.9, decay=0.1),
         shape=(3, 2),
         exempt=OF_ANOTHER_SHAPE,
     ),
