@@ -122,5 +122,18 @@ def root(x: Any, dtype: Any) -> Any:
 
 
 def constant_decay(count: Any, decay_rate: Any) -> Any:
-    """The same decay at every step, for `decay_rate_fn`."""
+    """The same decay at every step, for `decay_rate_fn` of `factored_rms` and `scale_by_factored_rms`.
+
+    Args:
+        count: the steps taken.
+        decay_rate: the decay.
+
+    Returns:
+        The decay.
+
+    Example:
+        >>> import gradtx
+        >>> gradtx.factored_rms(0.999, decay_rate_fn=gradtx.constant_decay)
+        factored_rms(decay_rate=0.999, decay_rate_fn=constant_decay)
+    """
     return decay_rate
