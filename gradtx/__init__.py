@@ -62,6 +62,7 @@ from gradtx.combinators.lowrank import low_rank
 from gradtx.core.matrices import DimensionNumbers, label_matrices
 from gradtx.optimizers.adafactor import adafactor, came, scale_by_factored_rms
 from gradtx.optimizers.galore import galore
+from gradtx.optimizers.kron import kron
 from gradtx.optimizers.muon import adamuon, dion, muon, normuon, scale_by_muon
 from gradtx.optimizers.shampoo import shampoo, soap
 from gradtx.optimizers.sm3 import scale_by_sm3, sm3
@@ -69,6 +70,7 @@ from gradtx.transforms.blocks import clip_by_block_rms, scale_by_param_block_rms
 from gradtx.transforms.cover import cover_sum
 from gradtx.transforms.dion import scale_by_dion
 from gradtx.transforms.factored import constant_decay, factored_rms
+from gradtx.transforms.kron import scale_by_kron
 from gradtx.transforms.neurons import neuron_ema
 from gradtx.transforms.orthogonal import normalize_rms, orthogonalize, orthogonalize_via_newton_schulz, scale_by_shape
 from gradtx.transforms.shampoo import matrix_inverse_pth_root, scale_by_shampoo

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.transforms.kron import probe
 from gradtx.transforms.orthogonal import PRESETS
 from tests.references import classical as r
 from tests.references import matrix as rm
@@ -43,6 +44,11 @@ OF_ANOTHER_SHAPE = {
 def first_basis(shape, rank):
     """The random basis with which Dion starts."""
     return np.asarray(gradtx.scale_by_dion(rank).init(np.zeros(shape, np.float32)).inner.q, np.float64)
+
+
+def noise(shape):
+    """What Kron draws at a step."""
+    return lambda t: np.asarray(probe(0, t, "", np.zeros(shape, np.float32)), np.float64)
 
 
 TABLE = [
@@ -319,6 +325,22 @@ TABLE = [
         r.adam,
         dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8),
         "contrib.galore(0.05)",
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "kron",
+        gradtx.kron(0.01, weight_decay=0.1),
+        rm.kron,
+        dict(lr=0.01, noise=noise((2, 3)), decay=0.1),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "kron_seldom",
+        gradtx.kron(0.01, 0.5, precond_lr=0.05, update_every=3, clipping_threshold=10.0),
+        rm.kron,
+        dict(lr=0.01, noise=noise((3, 2)), b1=0.5, rate=0.05, every=3, clip=10.0),
+        shape=(3, 2),
         exempt=OF_ANOTHER_SHAPE,
     ),
 ]

@@ -238,3 +238,27 @@ def galore(grad, x, steps, lr, rank, every, side="short", scale=1.0, b1=0.9, b2=
         n = m / (1 - b1 ** (t + 1)) / (np.sqrt(v / (1 - b2 ** (t + 1))) + eps)
         x = x - lr * (scale * (p @ n if of_rows else n @ p.T) + decay * x)
     return x
+
+
+def _norm_below(x):
+    y = x @ x[:, np.argmax((x**2).sum(0))]
+    return np.linalg.norm(x @ y / np.linalg.norm(y))
+
+
+def kron(grad, x, steps, lr, noise, b1=0.9, rate=0.1, every=1, clip=1.1, decay=0.0):
+    """Whitening by triangular factors; `noise` gives V at a step."""
+    m = np.zeros_like(x)
+    left, right = (np.eye(n) for n in x.shape)
+    for t in range(steps):
+        m = b1 * m + (1 - b1) * grad(x, t)
+        g = m / (1 - b1 ** (t + 1))
+        if t % every == 0:
+            a = left @ g @ right.T
+            b = np.linalg.inv(left).T @ noise(t) @ np.linalg.inv(right)
+            new_left = left - rate * np.triu(a @ a.T - b @ b.T) @ left / _norm_below(a @ a.T + b @ b.T)
+            right = right - rate * np.triu(a.T @ a - b.T @ b) @ right / _norm_below(a.T @ a + b.T @ b)
+            left = new_left
+        u = left.T @ left @ g @ right.T @ right
+        u = u / max(1, rms(u) / clip)
+        x = x - lr * (u + decay * x)
+    return x
