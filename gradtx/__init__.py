@@ -9,8 +9,10 @@ from gradtx.combinators.conditional import (
     conditionally_transform,
 )
 from gradtx.combinators.finite import apply_if_finite
+from gradtx.combinators.graft import graft
 from gradtx.combinators.lookahead import lookahead
 from gradtx.combinators.loss_scaling import dynamic_loss_scaling
+from gradtx.combinators.lowrank import low_rank
 from gradtx.combinators.mechanize import mechanize
 from gradtx.combinators.memory import feedback, lagged
 from gradtx.combinators.multi_steps import MultiSteps, apply_every
@@ -27,6 +29,7 @@ from gradtx.core.edit import adjust
 from gradtx.core.functions import from_functions, stateless
 from gradtx.core.injection import hyperparams, inject_hyperparams
 from gradtx.core.lookup import state_get
+from gradtx.core.matrices import DimensionNumbers, label_matrices
 from gradtx.core.mirrors import map_params
 from gradtx.core.points import evaluation_params, gradient_params
 from gradtx.core.recipe import Recipe, optimizer, schedule
@@ -38,6 +41,7 @@ from gradtx.core.transform import saturating_increment as safe_increment
 from gradtx.core.updates import apply_updates
 from gradtx.optimizers.adabelief import adabelief, scale_by_belief
 from gradtx.optimizers.adadelta import adadelta, scale_by_adadelta
+from gradtx.optimizers.adafactor import adafactor, came, scale_by_factored_rms
 from gradtx.optimizers.adagrad import adagrad, scale_by_rss
 from gradtx.optimizers.adam import adam, adamw, nadam, nadamw, scale_by_adam, scale_by_nadam
 from gradtx.optimizers.adamax import adamax, adamaxw, scale_by_adamax
@@ -46,11 +50,14 @@ from gradtx.optimizers.ademamix import ademamix, scale_by_ademamix, scale_by_sim
 from gradtx.optimizers.adopt import acprop, adopt, scale_by_adopt
 from gradtx.optimizers.amsgrad import amsgrad, scale_by_amsgrad
 from gradtx.optimizers.freezing import freeze, selective_transform
+from gradtx.optimizers.galore import galore
+from gradtx.optimizers.kron import kron
 from gradtx.optimizers.laprop import laprop, scale_by_laprop
 from gradtx.optimizers.layerwise import fromage, lamb, lars, novograd, scale_by_novograd
 from gradtx.optimizers.lion import lion, scale_by_lion
 from gradtx.optimizers.madgrad import madgrad
 from gradtx.optimizers.measuring import measure_with_ema
+from gradtx.optimizers.muon import adamuon, dion, muon, normuon, scale_by_muon
 from gradtx.optimizers.noisy import noisy_sgd
 from gradtx.optimizers.optimistic import (
     optimistic_adam,
@@ -76,7 +83,9 @@ from gradtx.optimizers.refined import (
 from gradtx.optimizers.rmsprop import rmsprop, scale_by_rms, scale_by_stddev
 from gradtx.optimizers.schedule_free import schedule_free_adamw, schedule_free_sgd
 from gradtx.optimizers.sgd import nesterov, sgd
+from gradtx.optimizers.shampoo import shampoo, soap
 from gradtx.optimizers.signs import rprop, scale_by_sign, sign_sgd, signum
+from gradtx.optimizers.sm3 import scale_by_sm3, sm3
 from gradtx.optimizers.sophia import scale_by_sophia, sophia
 from gradtx.optimizers.yogi import scale_by_yogi, yogi
 from gradtx.schedules.basic import (
@@ -109,21 +118,27 @@ from gradtx.transforms.blocks import (
 )
 from gradtx.transforms.clipping import clip_by_global_norm, global_norm
 from gradtx.transforms.constraints import keep_params_nonnegative
+from gradtx.transforms.cover import cover_sum
 from gradtx.transforms.dadapt import scale_by_dadapt_adam, scale_by_prodigy
 from gradtx.transforms.decay import add_decayed_weights
 from gradtx.transforms.difference import difference
+from gradtx.transforms.dion import scale_by_dion
 from gradtx.transforms.distance import scale_by_dog, scale_by_dowg
+from gradtx.transforms.factored import constant_decay, factored_rms
 from gradtx.transforms.functions import stateless_with_tree_map, with_extra_args_support
 from gradtx.transforms.geometry import centralize
 from gradtx.transforms.guards import set_to_zero, zero_nans
 from gradtx.transforms.hessian import gauss_newton_bartlett_diag_hessian, hutchinson_estimator_diag_hessian
+from gradtx.transforms.kron import scale_by_kron
 from gradtx.transforms.limits import at_least, clip_modulus, tanh
 from gradtx.transforms.madgrad import scale_by_madgrad
 from gradtx.transforms.momentum import scale_by_momentum, velocity
 from gradtx.transforms.nesterov import dozat_moment
+from gradtx.transforms.neurons import neuron_ema
 from gradtx.transforms.noise import add_noise
 from gradtx.transforms.normalize import normalize, normalize_by_update_norm
-from gradtx.transforms.orthogonal import orthogonalize_to_params
+from gradtx.transforms.orthogonal import normalize_rms, orthogonalize, orthogonalize_via_newton_schulz, scale_by_shape
+from gradtx.transforms.orthograd import orthogonalize_to_params
 from gradtx.transforms.past import divide_by_past_root, scale_by_acprop
 from gradtx.transforms.plateau import reduce_on_plateau
 from gradtx.transforms.pointwise import (
@@ -149,6 +164,8 @@ from gradtx.transforms.rates import layerwise_decay, scale_by_path
 from gradtx.transforms.rectify import rectify
 from gradtx.transforms.rprop import scale_by_rprop
 from gradtx.transforms.safe import safe_norm, safe_root_mean_squares, scale_gradient
+from gradtx.transforms.shampoo import matrix_inverse_pth_root, scale_by_shampoo
+from gradtx.transforms.soap import scale_by_soap
 from gradtx.transforms.targets import incremental_update, periodic_update
 from gradtx.transforms.unitwise import adaptive_grad_clip, unitwise_clip, unitwise_norm
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.transforms.kron import probe
+from gradtx.transforms.orthogonal import PRESETS
 from tests.references import classical as r
 from tests.references import gates, zoo
 from tests.references import layerwise as layer
+from tests.references import matrix as rm
 from tests.references import points as of_points
 from tests.references import ratefree as free
 from tests.running import START
@@ -97,6 +100,21 @@ NO_RATE = dict.fromkeys(
     ["is_a_value", "compiles_once_for_two_learning_rates", "hyperparameters_in_the_state_change_nothing"],
     "it has no learning rate",
 ) | {"refuses_the_state_of_another": "it has no state that could differ, and asks for the loss first"}
+
+
+OF_ANOTHER_SHAPE = {
+    "map_params_finds_what_mirrors_the_parameters": "the test tells parameters by their shape; tests/test_matrix.py does by their axes"
+}
+
+
+def first_basis(shape, rank):
+    """The random basis with which Dion starts."""
+    return np.asarray(gradtx.scale_by_dion(rank).init(np.zeros(shape, np.float32)).inner.q, np.float64)
+
+
+def noise(shape):
+    """What Kron draws at a step."""
+    return lambda t: np.asarray(probe(0, t, "", np.zeros(shape, np.float32)), np.float64)
 
 
 TABLE = [
@@ -624,6 +642,213 @@ TABLE = [
         free.prodigy,
         dict(d=0.01, lr=0.5, b1=0.8, b2=0.99, b3=0.9, coef=0.7, safeguard=True),
         "contrib.prodigy(0.5, (0.8, 0.99), 0.9, estim_lr0=0.01, estim_lr_coef=0.7, safeguard_warmup=True)",
+    ),
+    # Matrices.
+    # (Optax's Adafactor computes its decay in float32 even in float64; tests/test_matrix.py compares with it.)
+    Row(
+        "adafactor",
+        gradtx.adafactor(0.05, min_dim_size_to_factor=2),
+        rm.adafactor,
+        dict(lr=0.05),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "adafactor_absolute",
+        gradtx.adafactor(
+            0.05,
+            min_dim_size_to_factor=2,
+            decay_rate=0.5,
+            multiply_by_parameter_scale=False,
+            clipping_threshold=None,
+            momentum=0.9,
+            weight_decay_rate=0.01,
+            eps=1e-3,
+        ),
+        rm.adafactor,
+        dict(lr=0.05, power=0.5, relative=False, clip=None, gamma=0.9, decay=0.01, eps=1e-3),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "adafactor_full",
+        gradtx.adafactor(0.05, min_dim_size_to_factor=2, factored=False, decay_offset=20),
+        rm.adafactor,
+        dict(lr=0.05, factored=False, offset=20),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row("adafactor_vector", gradtx.adafactor(0.05), rm.adafactor, dict(lr=0.05), exempt=OF_ANOTHER_SHAPE),
+    Row(
+        "came",
+        gradtx.came(0.01, b3=0.99, weight_decay=0.1),
+        rm.came,
+        dict(lr=0.01, b1=0.9, b2=0.999, b3=0.99, eps1=1e-30, eps2=1e-16, decay=0.1),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "came_vector",
+        gradtx.came(0.01, clipping_threshold=0.5),
+        rm.came,
+        dict(lr=0.01, b1=0.9, b2=0.999, b3=0.9999, eps1=1e-30, eps2=1e-16, d=0.5),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row("sm3", gradtx.sm3(0.5), rm.sm3, dict(lr=0.5, gamma=0.9, eps=1e-8), "sm3(0.5)", shape=(2, 3), exempt=OF_ANOTHER_SHAPE),
+    Row(
+        "sm3_vector", gradtx.sm3(0.5, 0.5), rm.sm3, dict(lr=0.5, gamma=0.5, eps=1e-8), "sm3(0.5, 0.5)", exempt=OF_ANOTHER_SHAPE
+    ),
+    # (Small rates: once the gradients are noise, five quintics make it 485 times larger, and rounding with it.)
+    Row("muon", gradtx.muon(0.005), rm.muon, dict(lr=0.005), "contrib.muon(0.005)", shape=(2, 3)),
+    Row(
+        "muon_moonlight",
+        gradtx.muon(
+            0.03, "dion", 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning="spectral", consistent_rms=0.2, adam_b2=0.99
+        ),
+        rm.muon,
+        dict(lr=0.03, quintics=PRESETS["dion"], beta=0.9, decay=0.1, nesterov=False, scaling="spectral", moonlight=0.2),
+        "contrib.muon(0.03, 'dion', 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning='spectral', consistent_rms=0.2)",
+        shape=(3, 2),
+    ),
+    Row(
+        "muon_aol",
+        gradtx.muon(0.005, ns_steps=4, preconditioning="aol", bias_correction=False),
+        rm.muon,
+        dict(lr=0.005, quintics=rm.STANDARD[:4], scaling="aol", corrected=False),
+        shape=(2, 3),
+    ),
+    Row(
+        "muon_adaptive",
+        gradtx.muon(0.01, adaptive=True, preconditioning="schatten"),
+        rm.muon,
+        dict(lr=0.01, adaptive=True, scaling="schatten"),
+        "contrib.muon(0.01, adaptive=True, preconditioning='schatten')",
+        shape=(3, 2),
+    ),
+    Row(
+        "muon_vector",
+        gradtx.muon(0.05, adam_weight_decay=0.1, nesterov=False),
+        r.adam,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1),
+        "contrib.muon(0.05, adam_weight_decay=0.1, nesterov=False)",
+    ),
+    Row("adamuon", gradtx.adamuon(0.05, weight_decay=0.1), rm.adamuon, dict(lr=0.05, decay=0.1), shape=(2, 3)),
+    Row(
+        "normuon",
+        gradtx.normuon(0.05, weight_decay=0.1),
+        rm.normuon,
+        dict(lr=0.05, decay=0.1),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "normuon_nesterov",
+        gradtx.normuon(0.05, 0.9, nesterov=True),
+        rm.normuon,
+        dict(lr=0.05, beta=0.9, nesterov=True),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "dion",
+        gradtx.dion(0.005, rank=1, weight_decay=0.1),
+        rm.dion,
+        dict(lr=0.005, q=first_basis((2, 3), 1), decay=0.1),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "dion_full",
+        gradtx.dion(0.005, beta=0.9),
+        rm.dion,
+        dict(lr=0.005, q=first_basis((3, 2), 2), beta=0.9),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row("shampoo", gradtx.shampoo(0.1), rm.shampoo, dict(lr=0.1, eps=1e-6), shape=(2, 3), exempt=OF_ANOTHER_SHAPE),
+    Row(
+        "shampoo_averages",
+        gradtx.shampoo(0.03, 0.9, 1e-4, update_every=3, momentum=0.9, weight_decay=0.1),
+        rm.shampoo,
+        dict(lr=0.03, b2=0.9, eps=1e-4, every=3, gamma=0.9, decay=0.1),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "shampoo_grafted",
+        gradtx.shampoo(0.05, graft=gradtx.scale_by_adam()),
+        rm.adam_grafted_shampoo,
+        dict(lr=0.05, eps=1e-6, b1=0.9, b2=0.999, adam_eps=1e-8),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "shampoo_one_side",
+        gradtx.shampoo(0.1, max_size=2),
+        rm.shampoo,
+        dict(lr=0.1, eps=1e-6, longest=2),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row("shampoo_vector", gradtx.shampoo(0.5), r.adagrad, dict(lr=0.5, start=0.0, eps=1e-6), exempt=OF_ANOTHER_SHAPE),
+    Row("soap", gradtx.soap(0.05), rm.soap, dict(lr=0.05), shape=(2, 3), exempt=OF_ANOTHER_SHAPE),
+    Row(
+        "soap_often",
+        gradtx.soap(0.05, 0.9, 0.99, 0.8, update_every=2, weight_decay=0.1),
+        rm.soap,
+        dict(lr=0.05, b1=0.9, b2=0.99, beta=0.8, every=2, decay=0.1),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "soap_one_side",
+        gradtx.soap(0.05, max_size=2),
+        rm.soap,
+        dict(lr=0.05, longest=2),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row("soap_vector", gradtx.soap(0.05), r.adam, dict(lr=0.05, b1=0.95, b2=0.95, eps=1e-8), exempt=OF_ANOTHER_SHAPE),
+    # (Optax's GaLore takes its projector in float32 even in float64; tests/test_matrix.py compares with it.)
+    Row(
+        "galore",
+        gradtx.galore(0.05, rank=1, update_proj_gap=5, scale=0.5, weight_decay=0.1),
+        rm.galore,
+        dict(lr=0.05, rank=1, every=5, scale=0.5, decay=0.1),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "galore_long",
+        gradtx.galore(0.05, rank=1, update_proj_gap=5, side="long"),
+        rm.galore,
+        dict(lr=0.05, rank=1, every=5, side="long"),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "galore_vector",
+        gradtx.galore(0.05),
+        r.adam,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8),
+        "contrib.galore(0.05)",
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "kron",
+        gradtx.kron(0.01, weight_decay=0.1),
+        rm.kron,
+        dict(lr=0.01, noise=noise((2, 3)), decay=0.1),
+        shape=(2, 3),
+        exempt=OF_ANOTHER_SHAPE,
+    ),
+    Row(
+        "kron_seldom",
+        gradtx.kron(0.01, 0.5, precond_lr=0.05, update_every=3, clipping_threshold=10.0),
+        rm.kron,
+        dict(lr=0.01, noise=noise((3, 2)), b1=0.5, rate=0.05, every=3, clip=10.0),
+        shape=(3, 2),
+        exempt=OF_ANOTHER_SHAPE,
     ),
 ]
 

@@ -47,7 +47,7 @@ class add_decayed_weights(Transform):
         return self.mask is None
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        if is_zero(self.weight_decay):
+        if is_zero(self.weight_decay) or not jax.tree.leaves(updates):  # an empty group of a bare array has None for parameters
             return updates, ()
         need_params(self, params)
         by_dtype = {d: number(self.weight_decay, d) for d in {u.dtype for u in jax.tree.leaves(updates)}}
