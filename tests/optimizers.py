@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.testing import Subject
 from tests.references import classical as r
 from tests.running import START
 
@@ -26,7 +27,12 @@ class Row:
     shape: tuple[int, ...] = (6,)  # of the parameter on which it is compared; six numbers in all
     exempt: dict[str, str] = dataclasses.field(
         default_factory=dict
-    )  # a property's name (the test's, without `test_`): the reason
+    )  # a property's name (in gradtx.testing.PROPERTIES, or a test's without `test_`): the reason
+    drift: float = 0.0  # how far a parameter of zero moves in a step at a gradient of zero
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.tx, self.start, drift=self.drift)
 
     @property
     def start(self) -> np.ndarray:
@@ -109,7 +115,7 @@ TABLE = [
         dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-16, eps_root=1e-16),
         "adabelief(0.05)",
     ),
-    Row("yogi", gradtx.yogi(0.05), r.yogi, dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-3), "yogi(0.05)"),
+    Row("yogi", gradtx.yogi(0.05), r.yogi, dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-3), "yogi(0.05)", drift=2e-4),
     Row(
         "lion",
         gradtx.lion(0.01, weight_decay=0.1),
