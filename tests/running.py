@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from gradtx import testing
-from gradtx.testing.problem import CURVATURE, START, rippled_gradient, rippled_value
+from gradtx.testing.problem import START, rippled_gradient, rippled_value
+
+__all__ = ["START", "STEPS", "gradient", "run", "types", "value"]
 
 STEPS = 200
 value, gradient = rippled_value, rippled_gradient
@@ -19,8 +21,3 @@ def run(tx, x, steps=STEPS, grad=gradient):
 def types(tree):
     """Structure, shapes, dtypes and weak types."""
     return jax.tree.structure(tree), [(x.shape, x.dtype, x.aval.weak_type) for x in map(jnp.asarray, jax.tree.leaves(tree))]
-
-
-def hyper_leaves(tx):
-    """The names of a named optimizer's float hyperparameters."""
-    return [name for name, kind in tx._kinds.items() if kind.interval and getattr(tx, name) is not None]

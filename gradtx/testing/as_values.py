@@ -40,7 +40,14 @@ def is_a_value(s: Subject) -> None:
 
 
 def compiles_once_for_two_learning_rates(s: Subject) -> None:
-    """As an argument of a compiled function it may hold other numbers without a new compilation; so may a copy held in it."""
+    """As an argument of a compiled function it may hold other numbers without a new compilation, and a copy needs none either."""
+    for node in _walk(s.tx):
+        for name in getattr(node, "_static", ()):
+            hint = "annotate it as a number of gradtx.typing, or another value compiles again"
+            expect(
+                not isinstance(getattr(node, name), float),
+                f"{type(node).__name__}.{name} is a float in a static field: {hint}.",
+            )
     traces: list[Any] = []
 
     @jax.jit

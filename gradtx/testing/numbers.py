@@ -35,9 +35,10 @@ def _of_field(value: Any, kind: Kind, place: Place) -> Iterator[tuple[Place, flo
             yield from _of_field(v, kind, (*place, i))
     elif isinstance(value, Node) and not isinstance(value, Schedule):
         yield from _found(value, place)
-    elif kind.interval is not None and kind.interval.schedulable and np.ndim(value) == 0 and not isinstance(value, Schedule):
-        if value is not None:
-            yield place, value
+    elif value is None or isinstance(value, Schedule) or np.ndim(value):
+        return
+    elif kind.interval is not None and kind.interval.schedulable:
+        yield place, value
 
 
 def get(x: Any, place: Place) -> Any:

@@ -38,13 +38,13 @@ def bad_input_is_refused_with_its_path(s: Subject) -> None:
     """Gradients of another structure or shape, and integer parameters, are errors that name the path."""
     params = s.tree()
     path, leaf = next((p, x) for p, x in jax.tree_util.tree_leaves_with_path(params) if x.size)
-    name = path_string(path) or "the root"
+    name = path_string(path) or "root"
     state = s.tx.init(params)
     for what, wrong in {
         "a gradient of another shape": jnp.ones((7, *leaf.shape)),
         "a gradient that can be broadcast": jnp.ones((1, *leaf.shape)),
         "no gradient": None,
-        "a tree in place of a gradient": {"inside": leaf},
+        "a tree in place of a gradient": {name: leaf},
     }.items():
         error = _error(lambda wrong=wrong: s.update(_put(params, path, wrong), state, params))
         expect(error is not None, f"{what} at {name} is taken.")

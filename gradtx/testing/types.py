@@ -25,7 +25,8 @@ def state_and_updates_keep_their_types(s: Subject) -> None:
             updates, after = step(grads, state, params)
             expect_types(after, state, f"with {dtype} parameters the new state {how}")
             expect_types(updates, params, f"with {dtype} parameters the update {how}")
-        expect_finite(s.update(grads, state, params)[0], f"with {dtype} parameters the update")
+            if how == "eagerly":
+                expect_finite(updates, f"with {dtype} parameters the update")
 
 
 def state_is_kept_in_float32_or_wider(s: Subject) -> None:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core.number import cast, number, real
+from gradtx.core.number import cast, number, real, wide
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree
 from gradtx.typing import Positive
@@ -30,7 +30,7 @@ def global_norm(updates: Tree) -> jax.Array:
     """
     leaves = jax.tree.leaves(updates)
     dtype = max((real(x.dtype) for x in leaves), key=lambda d: d.itemsize, default=np.dtype(np.float32))
-    squares = [cast(jnp.sum(_squared(cast(x, jnp.result_type(x.dtype, real(x.dtype))))), dtype) for x in leaves]
+    squares = [cast(jnp.sum(_squared(cast(x, wide(x.dtype)))), dtype) for x in leaves]
     return jnp.sqrt(sum(squares, start=jnp.zeros((), dtype)))
 
 

@@ -58,8 +58,9 @@ class add_noise(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
-        eta, gamma = number(self.eta, jnp.float32), number(self.gamma, jnp.float32)
-        deviation = jnp.sqrt(eta / (1 + state.step.astype(jnp.float32)) ** gamma)
+        dtype = jnp.result_type(float)
+        eta, gamma = number(self.eta, dtype), number(self.gamma, dtype)
+        deviation = jnp.sqrt(eta / (1 + state.step.astype(dtype)) ** gamma)
 
         def noisy(path: Any, u: Any) -> Any:
             own = jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
