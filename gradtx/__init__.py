@@ -5,6 +5,8 @@ from gradtx.combinators.chain import chain, named
 from gradtx.combinators.memory import feedback, lagged
 from gradtx.combinators.pair import add, blend, ratio, surprise
 from gradtx.combinators.route import masked, partition
+from gradtx.combinators.state_dtype import state_dtype
+from gradtx.combinators.weights import kahan, master_weights, stochastic_rounding
 from gradtx.core.edit import adjust
 from gradtx.core.functions import from_functions, stateless
 from gradtx.core.injection import hyperparams, inject_hyperparams

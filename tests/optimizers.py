@@ -124,6 +124,26 @@ TABLE = [
         "lion(0.01, weight_decay=0.1)",
     ),
     Row("laprop", gradtx.laprop(0.05), r.laprop, dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-15)),
+    # Precision of parameters: nothing changes for float32 and float64 ones.
+    Row(
+        "master_weights",
+        gradtx.master_weights(gradtx.adamw(0.05, weight_decay=0.1)),
+        r.adam,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1),
+    ),
+    Row(
+        "kahan",
+        gradtx.kahan(gradtx.adamw(0.05, weight_decay=0.1)),
+        r.adam,
+        dict(lr=0.05, b1=0.9, b2=0.999, eps=1e-8, decay=0.1),
+        exempt={"state_is_kept_in_float32_or_wider": "what is lost is kept in the parameters' dtype: the pair is what counts"},
+    ),
+    Row(
+        "stochastic_rounding",
+        gradtx.stochastic_rounding(gradtx.rmsprop(0.01)),
+        r.rmsprop,
+        dict(lr=0.01, decay=0.9, eps=1e-8),
+    ),
 ]
 
 every_optimizer = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

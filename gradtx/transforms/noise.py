@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.keys import key_data, own_key
 from gradtx.core.number import number
 from gradtx.core.transform import Transform, saturating_increment
-from gradtx.core.trees import Tree, check_trainable, path_string
+from gradtx.core.trees import Tree, check_trainable
 from gradtx.typing import Hyper, Key, NonNegative
 
 
@@ -63,17 +63,7 @@ class add_noise(Transform):
         deviation = jnp.sqrt(eta / (1 + state.step.astype(dtype)) ** gamma)
 
         def noisy(path: Any, u: Any) -> Any:
-            own = jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
-            return u + number(deviation, u.dtype) * jax.random.normal(own, u.shape, u.dtype)
+            return u + number(deviation, u.dtype) * jax.random.normal(own_key(key, path), u.shape, u.dtype)
 
         count = saturating_increment(state.step)
         return jax.tree_util.tree_map_with_path(noisy, updates), AddNoiseState(count, state.key_data)
-
-
-def key_data(key: Any) -> jax.Array:
-    """The data of a key, given as one, as its data, or as a seed."""
-    if hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        return jax.random.key_data(key)
-    if hasattr(key, "dtype") and key.dtype == jnp.uint32 and key.ndim == 1:
-        return jnp.asarray(key)
-    return jax.random.key_data(jax.random.key(key))
