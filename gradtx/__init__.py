@@ -10,13 +10,14 @@ from gradtx.combinators.weights import kahan, master_weights, stochastic_roundin
 from gradtx.core.edit import adjust
 from gradtx.core.functions import from_functions, stateless
 from gradtx.core.injection import hyperparams, inject_hyperparams
-from gradtx.core.lookup import state_get
+from gradtx.core.lookup import learning_rate, state_get, steps
 from gradtx.core.mirrors import map_params
 from gradtx.core.points import evaluation_params, gradient_params
 from gradtx.core.recipe import Recipe, optimizer, schedule
 from gradtx.core.schedule import Schedule
 from gradtx.core.select import by_path
 from gradtx.core.serial import from_dict, to_dict
+from gradtx.core.state_serial import state_from_dict, state_to_dict
 from gradtx.core.transform import Accumulator, OptState, Pointwise, Transform
 from gradtx.core.updates import apply_updates
 from gradtx.optimizers.adabelief import adabelief, scale_by_belief

@@ -79,13 +79,13 @@ def test_lands_exactly_within_a_factor_of_two(dtype):
     for before, target in ((p, inside), (zero, inside)):
         landed = jax.jit(lambda p, t: gradtx.apply_updates(p, step_to(p, t).astype(dtype)))(before, target)
         np.testing.assert_array_equal(landed, target.astype(dtype))
-    # Elsewhere it lands within a spacing of the larger number, and where `moved` says.
+    # Elsewhere it lands within a spacing and a half of the larger number, and where `moved` says.
     jump = jnp.asarray(rng.standard_normal(20_000), "float32")
     step = jax.jit(step_to)(p, jump)
     landed = gradtx.apply_updates(p, step.astype(dtype))
     np.testing.assert_array_equal(landed.astype("float32"), p.astype("float32") + jax.jit(moved)(p, step))
     apart, size = np.abs(landed.astype("float32") - jump), np.abs(p.astype("float32")) + np.abs(jump)
-    assert np.all(apart <= float(jnp.finfo(dtype).eps) * size)
+    assert np.all(apart <= 1.5 * float(jnp.finfo(dtype).eps) * size + 1e-7)
 
 
 def test_a_jump_is_mended_by_the_next_step():

@@ -36,9 +36,9 @@ def step_to(p: Any, target: Any) -> Any:
     """The update, a number of the parameter's dtype, by which it gets nearest to `target`.
 
     The difference of two floats is exact if neither is more than twice the other (Sterbenz), and then `apply_updates` lands
-    on the rounded target bit for bit. It also is where p is zero. It isn't where a parameter shrinks to less than half or changes
-    its sign in one step: 1 - 0.001 needs more digits than bfloat16 has, and the parameter lands up to a spacing of the larger
-    number off. Callers measure where it lands, and the next step mends it.
+    on the rounded target bit for bit. It also is where p is zero. Elsewhere it need not be: 1 - 0.001 has more digits than
+    bfloat16, and the parameter lands up to a spacing and a half of the larger number off. Callers measure where it lands, and
+    the next step mends it.
     """
     return rounded(rounded(target, p.dtype) - cast(p, target.dtype), p.dtype)
 

@@ -49,8 +49,8 @@ class master_weights(Landing):
     inside sees the copy, in its weight decay too. Parameters in float32 or wider need no copy and have none.
 
     Make it the outermost wrapper, and move the parameters by `apply_updates` only: the copy is what counts, and overrules
-    any other change of the parameters. Where a parameter shrinks to less than half or changes its sign in one step, it lands next to
-    the copy rounded (the update has no more digits than the parameter) and on it a step later.
+    any other change of the parameters. Where one step takes a parameter to less than half, to more than double or past zero, it may
+    land next to the copy rounded (the update has no more digits than the parameter), and on it a step later.
 
     Args:
         inner: an optimizer.
@@ -166,8 +166,8 @@ class stochastic_rounding(Landing):
     Of its two neighbours $a < \\theta + u < b$ the parameter becomes $b$ with probability $(\\theta + u - a) / (b - a)$. Small updates
     count on average, without memory for what was lost. Each parameter draws from the key, its path and the step.
 
-    Parameters in float32 or wider are left alone. Make it the outermost wrapper. Where a parameter shrinks to less than half or
-    changes its sign in one step the update itself is rounded, to nearest.
+    Parameters in float32 or wider are left alone. Make it the outermost wrapper. Where one step takes a parameter to less
+    than half, to more than double or past zero, the update itself may be rounded, to nearest.
 
     Args:
         inner: an optimizer.
