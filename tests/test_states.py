@@ -170,7 +170,7 @@ def test_learning_rate_and_steps_say_what_there_is():
     with pytest.raises(KeyError, match=r"several, at \['\*/learning_rate', 'w/learning_rate'\]"):
         gradtx.learning_rate(two, two.init({"w": jnp.ones(1), "b": jnp.ones(1)}))
     none = gradtx.chain(gradtx.ema(0.9), gradtx.scale(-0.1))
-    with pytest.raises(KeyError, match=r"no hyperparameter .* 0/decay.*0/initial.*1/step_size"):
+    with pytest.raises(KeyError, match=r"no hyperparameter .*0/decay.*0/initial.*1/step_size"):
         gradtx.learning_rate(none, none.init(jnp.ones(1)))
     with pytest.raises(KeyError, match="there are 0 states"):
         gradtx.steps({"w": jnp.ones(1)})

@@ -194,7 +194,9 @@ class stochastic_rounding(Landing):
 
     key: Key = 0
 
-    elementwise = False  # packed, the numbers would be drawn by another path
+    @property
+    def elementwise(self) -> bool:  # packed, the parameters would draw by another path
+        return False
 
     def start(self, params: Tree) -> StochasticRoundingState:
         check_trainable(self, params)
