@@ -1,12 +1,15 @@
 """Parameters of 16 bits that lose nothing, and memories in the dtype asked for."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import gradtx
-from gradtx.combinators.rounding import moved, step_to
+from gradtx.combinators.rounding import landed as lands_at
+from gradtx.combinators.rounding import low_half, step_to, ties_up, whole
 from gradtx.testing import check_transformation
 from tests.running import types
 
@@ -35,7 +38,7 @@ def test_a_thousand_thousandths():
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("wrap", [gradtx.kahan, gradtx.master_weights])
+@pytest.mark.parametrize("wrap", [gradtx.kahan, gradtx.master_weights, functools.partial(gradtx.master_weights, split=True)])
 def test_follows_float32(dtype, wrap):
     # Adam at a learning rate of 1e-4 moves a bfloat16 parameter of 1 by nothing; here it moves as a float32 one.
     start = jnp.array([1.0, -2.0, 0.25, 3.0, 1e-3])
@@ -62,6 +65,33 @@ def test_master_copy_is_the_float32_run():
     np.testing.assert_array_equal(gradtx.evaluation_params(tx, state, params), params)
 
 
+def test_split_in_two_halves_is_the_float32_run_bit_for_bit():
+    start = jnp.array([1.0, -2.0, 0.5, 3.0], jnp.bfloat16)
+    split, copied = (gradtx.master_weights(gradtx.adamw(1e-3, weight_decay=0.1), split=s) for s in (True, False))
+
+    def grad(p, t):
+        return jnp.array([0.3, -0.1, 1.0, 0.0]) * jnp.cos(t.astype(jnp.float32))
+
+    (params, state), (others, full) = (steps(tx, start, grad, 300) for tx in (split, copied))
+    np.testing.assert_array_equal(params, others)
+    assert state.inner.master.dtype == "int16"
+    np.testing.assert_array_equal(whole(params, state.inner.master), full.inner.master)
+    # A jump past zero drops the rest, and goes on from where the parameter is.
+    update, state = split.update(jnp.full(4, 1e7), state, params)
+    assert np.all(np.isfinite(update.astype("float32")))
+
+
+def test_halves_make_the_whole():
+    rng = np.random.default_rng(1)
+    w = jnp.asarray(rng.standard_normal(50_000) * 10.0 ** rng.uniform(-20, 20, 50_000), "float32")
+    ties = jax.lax.bitcast_convert_type((jax.lax.bitcast_convert_type(w, jnp.int32) & -65536) + 0x8000, jnp.float32)
+    for x in (w, ties, jnp.array([0.0, -0.0, 3.4e38, jnp.inf])):
+        upper = jax.jit(ties_up)(x).astype("bfloat16")
+        if np.all(np.isfinite(upper.astype("float32"))):
+            np.testing.assert_array_equal(jax.jit(whole)(upper, low_half(x, upper.astype("float32"))), x)
+    assert np.isnan(whole(jnp.bfloat16(jnp.nan), low_half(jnp.float32(jnp.nan), jnp.float32(jnp.nan))))
+
+
 def test_wide_parameters_need_no_copy():
     params = {"half": jnp.ones(2, jnp.bfloat16), "single": jnp.ones(2), "none": None}
     state = gradtx.master_weights(gradtx.sgd(0.1)).init(params)
@@ -79,11 +109,11 @@ def test_lands_exactly_within_a_factor_of_two(dtype):
     for before, target in ((p, inside), (zero, inside)):
         landed = jax.jit(lambda p, t: gradtx.apply_updates(p, step_to(p, t).astype(dtype)))(before, target)
         np.testing.assert_array_equal(landed, target.astype(dtype))
-    # Elsewhere it lands within a spacing and a half of the larger number, and where `moved` says.
+    # Elsewhere it lands within a spacing and a half of the larger number, and where it is said to.
     jump = jnp.asarray(rng.standard_normal(20_000), "float32")
     step = jax.jit(step_to)(p, jump)
     landed = gradtx.apply_updates(p, step.astype(dtype))
-    np.testing.assert_array_equal(landed.astype("float32"), p.astype("float32") + jax.jit(moved)(p, step))
+    np.testing.assert_array_equal(landed.astype("float32"), jax.jit(lands_at)(p, step))
     apart, size = np.abs(landed.astype("float32") - jump), np.abs(p.astype("float32")) + np.abs(jump)
     assert np.all(apart <= 1.5 * float(jnp.finfo(dtype).eps) * size + 1e-7)
 
@@ -217,9 +247,9 @@ def test_state_dtype_refuses():
                 "complex_parameters": "complex memories stay as they are",
             },
         ),
-        (gradtx.master_weights(gradtx.nesterov(0.01)), {}),
+        (gradtx.master_weights(gradtx.nesterov(0.01), split=True), {}),
     ],
-    ids=["state_dtype", "master_weights"],
+    ids=["state_dtype", "split"],
 )
 def test_has_the_properties(tx, exempt):
     check_transformation(tx, exempt=exempt)

@@ -43,10 +43,36 @@ def step_to(p: Any, target: Any) -> Any:
     return rounded(rounded(target, p.dtype) - cast(p, target.dtype), p.dtype)
 
 
-def moved(p: Any, step: Any) -> Any:
-    """How far `apply_updates` moves a parameter by a step in its dtype."""
-    before = cast(p, step.dtype)
-    return rounded(before + step, p.dtype) - before
+def landed(p: Any, step: Any) -> Any:
+    """Where `apply_updates` brings a parameter by a step in its dtype."""
+    return rounded(cast(p, step.dtype) + step, p.dtype)
+
+
+def low_half(w: Any, upper: Any) -> Any:
+    """What a bfloat16 number lacks of a float32 one: the difference of their bits, in 16; 0 if they are too far apart."""
+    lacking = _bits(w) - _bits(upper)
+    fits = (lacking >= -(2**15)) & (lacking < 2**15) & jnp.isfinite(w)
+    return jnp.where(fits, lacking, 0).astype(jnp.int16)
+
+
+def whole(p: Any, low: Any) -> Any:
+    """The float32 number of which a bfloat16 one and `low_half` are the parts. Its derivative is that of the bfloat16 one."""
+    upper = cast(p, jnp.float32)
+    w = jax.lax.bitcast_convert_type(_bits(upper) + low.astype(jnp.int32), jnp.float32)
+    return upper + jax.lax.stop_gradient(w - upper)
+
+
+def ties_up(w: Any) -> Any:
+    """The number next to one half way between two of bfloat16, on the side away from zero; others as they are.
+
+    Rounded there, what is lacking fits into 16 bits with a sign, from -32768 to 32767.
+    """
+    tie = (_bits(w) & 0xFFFF) == 0x8000
+    return jnp.where(tie, jax.lax.bitcast_convert_type(_bits(w) + 1, jnp.float32), w)
+
+
+def _bits(w: Any) -> Any:
+    return jax.lax.bitcast_convert_type(jax.lax.stop_gradient(w), jnp.int32)
 
 
 def need_params(who: Any, params: Tree | None) -> None:

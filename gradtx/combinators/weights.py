@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.combinators.rounding import is_narrow, moved, need_params, rounded, step_to
+from gradtx.combinators.rounding import is_narrow, landed, low_half, need_params, rounded, step_to, ties_up, whole
 from gradtx.core.keys import key_data, own_key
 from gradtx.core.number import cast, wide
-from gradtx.core.select import merge
 from gradtx.core.transform import Transform, check_stage, saturating_increment
 from gradtx.core.trees import Tree, check_trainable
 from gradtx.typing import Key
@@ -36,7 +35,7 @@ class Landing(Transform):
 
 
 class MasterWeightsState(NamedTuple):
-    """The weights in float32, None where the parameters are as wide, and the state of the optimizer that moves them."""
+    """The weights in float32, or the low halves of them, and the state of the optimizer; None where parameters are as wide."""
 
     master: Tree
     inner_state: Any
@@ -54,9 +53,12 @@ class master_weights(Landing):
 
     Args:
         inner: an optimizer.
+        split: keep of each weight only the 16 bits that its bfloat16 parameter lacks. Together they are the same float32 weight bit
+            for bit, in half the memory, unless a step goes so far that the parameter can't land (then the rest is dropped), and
+            unless something else than `apply_updates` moves the parameters. float16 parameters keep whole copies.
 
     Returns:
-        A transformation with the state `MasterWeightsState(master, inner_state)`: 4 bytes a parameter of 16 bits.
+        A transformation with the state `MasterWeightsState(master, inner_state)`: 4 bytes a parameter of 16 bits, 2 if split.
 
     Raises:
         TypeError: `inner` is no transformation.
@@ -76,26 +78,55 @@ class master_weights(Landing):
         (0.9, 0.8984375)
     """
 
+    split: bool = False
+
     def start(self, params: Tree) -> MasterWeightsState:
         check_trainable(self, params)
-        master = jax.tree.map(lambda p: p.astype(wide(p.dtype)) if is_narrow(p.dtype) else None, params)
-        return MasterWeightsState(master, self.inner.start(merge(master, params)))
+
+        def one(p: Any) -> Any:
+            return (
+                jnp.zeros_like(p, dtype=jnp.int16)
+                if self._splits(p)
+                else cast(p, wide(p.dtype))
+                if is_narrow(p.dtype)
+                else None
+            )
+
+        master = jax.tree.map(one, params)
+        return MasterWeightsState(master, self.inner.start(self._whole(master, params)))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         need_params(self, params)
-        full = merge(state.master, params)
+        full = self._whole(state.master, params)
         updates, inner_state = self.inner.apply(updates, state.inner_state, full, **extra)
         targets = jax.tree.map(lambda w, u: w + u, full, updates)
-        steps = jax.tree.map(lambda u, p, w: step_to(p, w) if is_narrow(p.dtype) else u, updates, params, targets)
-        master = jax.tree.map(lambda w, p: w if is_narrow(p.dtype) else None, targets, params)
-        return steps, MasterWeightsState(master, inner_state)
+
+        def step(u: Any, p: Any, w: Any) -> Any:
+            return step_to(p, ties_up(w) if self._splits(p) else w) if is_narrow(p.dtype) else u
+
+        def kept(w: Any, p: Any, s: Any) -> Any:
+            return low_half(w, landed(p, s)) if self._splits(p) else w if is_narrow(p.dtype) else None
+
+        steps = jax.tree.map(step, updates, params, targets)
+        return steps, MasterWeightsState(jax.tree.map(kept, targets, params, steps), inner_state)
+
+    def _splits(self, p: Any) -> bool:
+        return self.split and p.dtype == jnp.bfloat16
+
+    def _whole(self, master: Tree, params: Tree) -> Tree:
+        """The weights as the optimizer inside sees them."""
+
+        def one(m: Any, p: Any) -> Any:
+            return p if m is None else whole(p, m) if self._splits(p) else m
+
+        return jax.tree.map(one, master, params, is_leaf=lambda x: x is None)
 
     def gradient_params(self, state: Any, params: Tree) -> Tree:
-        point = self.inner.gradient_params(state.inner_state, merge(state.master, params))
+        point = self.inner.gradient_params(state.inner_state, self._whole(state.master, params))
         return jax.tree.map(lambda q, p: cast(q, p.dtype), point, params)
 
     def evaluation_params(self, state: Any, params: Tree) -> Tree:
-        point = self.inner.evaluation_params(state.inner_state, merge(state.master, params))
+        point = self.inner.evaluation_params(state.inner_state, self._whole(state.master, params))
         return jax.tree.map(lambda q, p: cast(q, p.dtype), point, params)
 
 
@@ -148,7 +179,7 @@ class kahan(Landing):
         updates, inner_state = self.inner.apply(updates, state.inner_state, params, **extra)
         due = jax.tree.map(lambda u, c: u + cast(c, u.dtype), updates, state.lost)
         steps = jax.tree.map(lambda p, y: step_to(p, cast(p, y.dtype) + y), params, due)
-        lost = jax.tree.map(lambda y, p, s: cast(y - moved(p, s), p.dtype), due, params, steps)
+        lost = jax.tree.map(lambda y, p, s: cast(y - (landed(p, s) - cast(p, y.dtype)), p.dtype), due, params, steps)
         return steps, KahanState(lost, inner_state)
 
 

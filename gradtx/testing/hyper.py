@@ -110,8 +110,8 @@ def _scheduled(s: Subject, numbers: dict[Place, float]) -> None:
         expect_types(states[1], states[0], "the state with schedules")
     plain, later = hyperparams(s.tx, states[0]), hyperparams(scheduled(0.5, 10.0), states[1])
     for name, value in later.items():
-        expect(np.isclose(value, plain[name]) or np.isclose(value, 0.5 * plain[name]), f"hyperparams reads {name} = {value}.")
-    halved = {name.split("/")[-1] for name, value in later.items() if np.isclose(value, 0.5 * plain[name])}
+        expect(np.allclose(value, plain[name]) or np.allclose(value, 0.5 * plain[name]), f"hyperparams reads {name} = {value}.")
+    halved = {name.split("/")[-1] for name, value in later.items() if np.allclose(value, 0.5 * plain[name])}
     for place, value in numbers.items():
         inside = any(isinstance(get(s.tx, place[:i]), Recipe) for i in range(len(place) - 1))
         names = {str(key) for key in place}
