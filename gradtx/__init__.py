@@ -2,6 +2,7 @@
 
 from gradtx import typing
 from gradtx.combinators.chain import chain, named
+from gradtx.combinators.diagnostics import diagnostics
 from gradtx.combinators.memory import feedback, lagged
 from gradtx.combinators.pair import add, blend, ratio, surprise
 from gradtx.combinators.route import masked, partition
