@@ -8,6 +8,7 @@ from gradtx.combinators.conditional import (
     conditionally_mask,
     conditionally_transform,
 )
+from gradtx.combinators.diagnostics import diagnostics
 from gradtx.combinators.finite import apply_if_finite
 from gradtx.combinators.graft import graft
 from gradtx.combinators.lookahead import lookahead
@@ -23,12 +24,14 @@ from gradtx.combinators.sam import sam
 from gradtx.combinators.schedule_free import schedule_free
 from gradtx.combinators.share import let, recall
 from gradtx.combinators.skip import skip_large_updates, skip_not_finite
+from gradtx.combinators.state_dtype import state_dtype
 from gradtx.combinators.tap import measured, monitor, snapshot, tap
 from gradtx.combinators.timing import primed, refreshed
+from gradtx.combinators.weights import kahan, master_weights, stochastic_rounding
 from gradtx.core.edit import adjust
 from gradtx.core.functions import from_functions, stateless
 from gradtx.core.injection import hyperparams, inject_hyperparams
-from gradtx.core.lookup import state_get
+from gradtx.core.lookup import learning_rate, state_get, steps
 from gradtx.core.matrices import DimensionNumbers, label_matrices
 from gradtx.core.mirrors import map_params
 from gradtx.core.points import evaluation_params, gradient_params
@@ -36,6 +39,7 @@ from gradtx.core.recipe import Recipe, optimizer, schedule
 from gradtx.core.schedule import Schedule
 from gradtx.core.select import all_but, by_path
 from gradtx.core.serial import from_dict, to_dict
+from gradtx.core.state_serial import state_from_dict, state_to_dict
 from gradtx.core.transform import Accumulator, OptState, Pointwise, Transform
 from gradtx.core.transform import saturating_increment as safe_increment
 from gradtx.core.updates import apply_updates

@@ -11,8 +11,9 @@ FULL = os.environ.get("GRADTX_FULL") == "1"
 @pytest.fixture(autouse=True)
 def exempt(request):
     """Skips, with its reason, a property from which a row of the table is exempt."""
-    row = getattr(request.node, "callspec", None) and request.node.callspec.params.get("row")
-    reason = getattr(row, "exempt", {}).get(request.node.originalname.removeprefix("test_"))
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    name = parameters.get("name", getattr(request.node, "originalname", "").removeprefix("test_"))
+    reason = getattr(parameters.get("row"), "exempt", {}).get(name)
     if reason:
         pytest.skip(reason)
 

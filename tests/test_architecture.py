@@ -13,6 +13,7 @@ import pytest
 import gradtx
 from gradtx.core.node import Node
 from gradtx.core.recipe import walk
+from gradtx.testing import PROPERTIES
 from tests import test_every_optimizer
 from tests.optimizers import TABLE
 
@@ -189,7 +190,7 @@ def test_every_row_is_complete(i):
     row = TABLE[i]
     assert [r.name for r in TABLE].count(row.name) == 1, "another row has the same name"
     assert row.reference.__module__.startswith("tests.references."), "the reference must be a loop of its own"
-    properties = {
+    properties = set(PROPERTIES) | {
         n.removeprefix("test_")
         for n, test in vars(test_every_optimizer).items()
         if n.startswith("test_") and "row" in inspect.signature(test).parameters

@@ -31,7 +31,7 @@ def map_updates(who: Any, f: Callable[..., Any], tree: Tree, *rest: Tree) -> Tre
     """`jax.tree.map`, but where the trees don't fit the error says who, where and both sides."""
     try:
         return jax.tree.map(f, tree, *rest)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         for other in rest:
             explain(who, tree, other, error)
         raise
