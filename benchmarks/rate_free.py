@@ -30,6 +30,14 @@ METHODS = {
     "mechanize(adamw)": gradtx.mechanize(gradtx.adamw(1.0)),
     "momo_adam": gradtx.momo_adam(),
 }
+# With the decays that their authors publish them with: at a constant rate a method ends in the noise of that rate.
+STEPS = EPOCHS * (1437 // BATCH)
+METHODS |= {
+    "prodigy, cosine": gradtx.prodigy(gradtx.cosine_decay_schedule(1.0, STEPS)),
+    "dadapt_adamw, drops": gradtx.dadapt_adamw(
+        gradtx.piecewise_constant_schedule(1.0, {int(part * STEPS): 0.1 for part in (0.6, 0.8, 0.95)})
+    ),
+}
 LIMIT = 1.5
 
 
