@@ -18,6 +18,11 @@ from tests.running import gradient, run, types
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order():
+    RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 def random(*shape):
     return jnp.asarray(RNG.normal(size=shape), jnp.float32)
 
@@ -123,7 +128,9 @@ MATRIX_METHODS = {
     "shampoo": lambda d: gradtx.shampoo(0.1, weight_dimension_numbers=d),
     "soap": lambda d: gradtx.soap(0.1, update_every=1, weight_dimension_numbers=d),
     "galore": lambda d: gradtx.galore(0.1, rank=2, weight_dimension_numbers=d),
+    "kron": lambda d: gradtx.kron(0.1, weight_dimension_numbers=d),
 }
+OWN_NOISE = (MATRIX_METHODS["dion"], MATRIX_METHODS["kron"])  # each matrix draws its own, by its path
 methods = pytest.mark.parametrize("make", MATRIX_METHODS.values(), ids=MATRIX_METHODS)
 
 
@@ -131,7 +138,11 @@ methods = pytest.mark.parametrize("make", MATRIX_METHODS.values(), ids=MATRIX_ME
 def test_leading_axes_are_a_batch(make):
     g = random(2, 3, 4)
     together = updates(make(gradtx.DimensionNumbers()), g, steps=3)
-    if make is MATRIX_METHODS["dion"]:  # each matrix has a random basis of its own
+    if make in OWN_NOISE:
+        # What the second matrix is doesn't matter to the first.
+        other = updates(make(gradtx.DimensionNumbers()), g.at[1].set(random(3, 4)), steps=3)
+        if make is MATRIX_METHODS["dion"]:
+            np.testing.assert_allclose(together[0], other[0], rtol=2e-4, atol=1e-5)
         assert np.linalg.matrix_rank(together).tolist() == [3, 3]
         return
     alone = jnp.stack([updates(make(None), x, steps=3) for x in g])
@@ -157,7 +168,7 @@ def test_a_tree_or_a_function_says_which(make):
     a, b = updates(by_tree, g, steps=2), updates(by_function, g, steps=2)
     chex.assert_trees_all_close(a, b)
     alone = {k: updates(make(None), g[k], steps=2) for k in ("w", "b")}
-    if make is not MATRIX_METHODS["dion"]:
+    if make not in OWN_NOISE:
         chex.assert_trees_all_close({k: a[k] for k in alone}, alone, rtol=1e-5)
     flat = updates(make(None), {"embedding": g["embedding"].reshape(-1)}, steps=2)["embedding"]
     np.testing.assert_allclose(a["embedding"].reshape(-1), flat, rtol=1e-5)
@@ -480,6 +491,7 @@ def test_larger_matrices_descend():
         gradtx.dion(0.2, rank=8),
         gradtx.shampoo(0.5, b2=0.9, eps=1e-3),
         gradtx.soap(0.05),
+        gradtx.kron(0.05),
         gradtx.galore(0.05, rank=8, update_proj_gap=10),
         gradtx.adafactor(0.05, 2, multiply_by_parameter_scale=False),
         gradtx.came(0.05),
@@ -487,6 +499,23 @@ def test_larger_matrices_descend():
     ):
         end = run(tx, jnp.zeros((40, 25)), 60, toward)
         assert float(jnp.mean((end - target) ** 2)) < 0.6 * float(jnp.mean(target**2)), tx
+
+
+def test_kron_whitens():
+    left, right = np.array([[3.0, 1.0, 0.0], [0.0, 1.0, 0.5], [0.0, 0.0, 0.3]]), np.array([[2.0, 0.5], [0.0, 0.5]])
+    tx = gradtx.scale_by_kron(0.02)
+
+    def step(state, key):
+        g = jnp.asarray(left, jnp.float32) @ jax.random.normal(key, (3, 2)) @ jnp.asarray(right, jnp.float32)
+        return tx.update(g, state)[1], None
+
+    state, _ = jax.jit(lambda s: jax.lax.scan(step, s, jax.random.split(jax.random.key(0), 4000)))(tx.init(jnp.zeros((3, 2))))
+    q_left, q_right = (np.asarray(q, np.float64) for q in state.inner.factors)
+    np.testing.assert_array_equal(np.tril(q_left, -1), 0)
+    p = np.kron(q_left.T @ q_left, q_right.T @ q_right)
+    white = p @ np.kron(left @ left.T, right.T @ right) @ p
+    assert np.linalg.cond(np.kron(left @ left.T, right.T @ right)) > 100
+    assert 0.4 < np.linalg.eigvalsh(white).min() <= np.linalg.eigvalsh(white).max() < 2.5
 
 
 # Low rank.
