@@ -271,11 +271,10 @@ class mine(gradtx.Pointwise):
 NOISE = dict.fromkeys(
     (
         "zero_gradients_give_no_nan",
-        "frozen_integers_beside_trained_floats",
         "complex_parameters",
         "small_float16_gradients_count",
     ),
-    "noise moves parameters by itself, and differently by path",
+    "noise moves parameters by itself",
 )
 COSINE = gradtx.cosine_decay_schedule(0.1, 100)
 
