@@ -645,7 +645,7 @@ TABLE = [
         ),
         rm.muon,
         dict(lr=0.03, quintics=PRESETS["dion"], beta=0.9, decay=0.1, nesterov=False, scaling="spectral", moonlight=0.2),
-        "contrib.muon(0.03, 'dion', 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning='spectral', consistent_rms=0.2)",
+        "contrib.muon(0.03, 'dion', 5, 0.9, weight_decay=0.1, nesterov=False, preconditioning='spectral', consistent_rms=0.2, adam_b2=0.99)",
         shape=(3, 2),
     ),
     Row(

@@ -211,12 +211,12 @@ def test_what_optax_made_is_told_from_a_named_stage():
 def test_masked_leaves_whole_numbers_beside_the_trained(row):
     params = {"w": jnp.ones(2), "steps": jnp.array(3), "on": jnp.array(True)}
     grads = jax.grad(lambda p: jnp.sum(p["w"] ** 2), allow_int=True)(params)
-    tx = gradtx.masked(row.tx, "w")
-    updates, _ = tx.update(grads, tx.init(params), params)
+    tx, extra = gradtx.masked(row.tx, "w"), {"value": jnp.array(0.5), "value_fn": lambda p: jnp.sum(p["w"] ** 2)}
+    updates, _ = tx.update(grads, tx.init(params), params, **extra)
     moved = gradtx.apply_updates(params, updates)
     assert jax.tree.map(lambda x: x.dtype, moved) == jax.tree.map(lambda x: x.dtype, params)
     assert (moved["steps"], moved["on"]) == (3, True)
-    alone, _ = row.tx.update({"w": grads["w"]}, row.tx.init({"w": params["w"]}), {"w": params["w"]})
+    alone, _ = row.tx.update({"w": grads["w"]}, row.tx.init({"w": params["w"]}), {"w": params["w"]}, **extra)
     np.testing.assert_array_equal(updates["w"], alone["w"])
 
 

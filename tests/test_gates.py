@@ -543,7 +543,7 @@ def test_falling_negative_values_are_no_plateau():
 
 def test_a_plateau_wants_its_value():
     tx = gradtx.reduce_on_plateau()
-    with pytest.raises(ValueError, match="reduce_on_plateau needs the value"):
+    with pytest.raises(ValueError, match="reduce_on_plateau needs the extra argument 'value'"):
         tx.update(jnp.ones(1), tx.init(jnp.ones(1)))
     for gate in GATES.values():
         gated = gate(gradtx.chain(gradtx.sgd(0.1), tx))

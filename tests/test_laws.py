@@ -318,6 +318,8 @@ BY_HAND = {
     "add": gx.add(gx.sign(), gx.accumulate()),
     "surprise": gx.ratio(gx.ema(0.9), gx.chain(gx.surprise(), gx.absolute()), 0.5),
     "lagged": gx.lagged(gx.ema(0.5)),
+    "recall": gx.let("m", gx.ema(0.5), gx.add(gx.recall("m"), gx.sign())),
+    "primed": gx.primed(gx.ema(0.5)),
     "feedback": gx.feedback(gx.square(), gx.ema(0.5), gx.chain(gx.offset(0.1), gx.sqrt())),
 }
 
@@ -356,8 +358,8 @@ def run_packed_and_apart(tx, seed=1):
     state, packed_state = tx.init(params), tx.init(flat)
     for t in range(3):
         grads = tree(LEAVES, 10 * seed + t)
-        apart, state = tx.update(grads, state, params)
-        packed, packed_state = tx.update(pack(grads), packed_state, flat)
+        apart, state = tx.update(grads, state, params, value=0.5)
+        packed, packed_state = tx.update(pack(grads), packed_state, flat, value=0.5)
         yield np.asarray(packed), np.asarray(pack(apart))
 
 

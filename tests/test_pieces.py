@@ -399,7 +399,7 @@ def test_what_says_so_treats_every_number_by_itself(row):
 
     @jax.jit
     def step(tree, grads, state):
-        u, state = row.tx.update(grads, state, tree)
+        u, state = row.tx.update(grads, state, tree, value=jnp.array(0.5))
         return gradtx.apply_updates(tree, u), state
 
     state, states = row.tx.init(together), row.tx.init(apart)

@@ -88,7 +88,7 @@ class low_rank(Transform):
 
         def projector(p: Any, n: Any) -> Any:
             if n is None:
-                return jnp.zeros((0,), wide(p.dtype))
+                return ()
             *batch, rows, columns = shape = matrix_shape(p, n)
             side = rows if self._rows(shape) else columns
             return jnp.zeros((*batch, side, min(self.rank, rows, columns)), wide(p.dtype))

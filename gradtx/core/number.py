@@ -61,7 +61,9 @@ def number(h: Any, dtype: Any) -> Any:
 
 def times(h: Any, x: Any) -> Any:
     """`h * x` for a hyperparameter in the arithmetic of `x`: by lax, which traces in half the time of Python's operator."""
-    return h * x if x.dtype.kind == "c" else jax.lax.mul(x, h)
+    if x.dtype.kind != "f":
+        return h * x
+    return jax.lax.mul(x, h if hasattr(h, "dtype") else x.dtype.type(h))
 
 
 @functools.cache

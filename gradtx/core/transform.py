@@ -63,7 +63,9 @@ class Transform(Node):
         try:
             updates, after = self.advance(entered, state, params, **extra)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            self._check_state(state, like, error)
+            # Without parameters it may be the updates that don't fit, of which the piece that raised says more.
+            if params is not None or not isinstance(error, ValueError):
+                self._check_state(state, like, error)
             raise
         if jax.tree.structure(after) != jax.tree.structure(state):
             self._check_state(state, like)

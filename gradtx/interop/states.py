@@ -19,7 +19,9 @@ from gradtx.core.schedule import Schedule
 from gradtx.core.transform import OptState, Transform
 from gradtx.core.trees import Tree
 
-COUNTS = ("count", "step", "t")
+# Counters of the steps, and the flag that there were none yet.
+COUNTS = ("count", "count_m2", "gradient_step", "step", "t")
+UNUSED = ("is_initial_step", "is_init_step")
 
 
 def state_from_optax(tx: Transform, state: Any, params: Tree, step: Any = None) -> OptState:
@@ -108,12 +110,17 @@ def state_to_optax(tx: Transform, state: OptState, like: Any, params: Tree) -> A
         for name in _names(head):
             found[_scope(head), name, below].append(leaf)
 
+    # Inside a gate the inner optimizer counts the steps that it took; that is what Optax counts too.
+    step = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state) if _names(path)[-1:] == ["step"]][-1]
+
     def fill(path: Path, theirs: Any) -> Any:
         scope, name, below = _place(path, known)
-        if name in COUNTS:
-            return jnp.asarray(state.step, jnp.result_type(theirs))
+        if name in UNUSED:
+            return jnp.asarray(step == 0)
         if hits := found.get((scope, name, below)):
             return jnp.asarray(hits.pop(0), jnp.result_type(theirs))
+        if name in COUNTS:
+            return jnp.asarray(step, jnp.result_type(theirs))
         if below or (not known[0] and np.ndim(theirs)):
             raise ValueError(f"state_to_optax: the Optax state has {_show(path)}, which {tx!r} doesn't remember.")
         return theirs
@@ -141,7 +148,8 @@ def _after(tx: Transform, params: Tree, step: Any) -> dict[Path, jax.Array]:
     @jax.jit
     def counted(step: Any) -> list[jax.Array]:
         zeros = jax.tree.map(lambda p: jnp.zeros(p.shape, p.dtype), params)
-        state = jax.lax.fori_loop(0, step, lambda _, s: tx.update(zeros, s, zeros)[1], tx.init(zeros))
+        extra = {"value": jnp.zeros(()), "value_fn": lambda p: jnp.zeros(())}
+        state = jax.lax.fori_loop(0, step, lambda _, s: tx.update(zeros, s, zeros, **extra)[1], tx.init(zeros))
         leaves = dict(jax.tree_util.tree_leaves_with_path(state))
         return [leaves[path] for path in alone]
 

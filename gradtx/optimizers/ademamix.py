@@ -7,7 +7,6 @@ from gradtx.combinators.pair import add, ratio
 from gradtx.core.recipe import optimizer
 from gradtx.core.select import Where
 from gradtx.core.transform import Transform
-from gradtx.optimizers.adam import first_moment
 from gradtx.transforms.accumulators import ema
 from gradtx.transforms.bias import bias_correction
 from gradtx.transforms.decay import add_decayed_weights
@@ -50,7 +49,8 @@ def scale_by_ademamix(
     """
     slow = chain(named("m2", ema(b3, accumulator_dtype=mu_dtype)), scale(alpha))
     second = chain(square(), named("nu", ema(b2)), bias_correction(b2), offset(eps_root), sqrt())
-    return ratio(add(first_moment(b1, mu_dtype), slow), second, eps)
+    fast = chain(named("m1", ema(b1, accumulator_dtype=mu_dtype)), bias_correction(b1))
+    return ratio(add(fast, slow), second, eps)
 
 
 @optimizer

@@ -16,14 +16,14 @@ class DifferenceState(NamedTuple):
     """The steps taken, and the updates of the last."""
 
     steps: jax.Array
-    previous: Tree
+    previous_gradient: Tree
 
 
 class difference(Transform):
     """The change since the last step: $u_t - u_{t-1}$; zero at the first.
 
     Returns:
-        A transformation with the state `DifferenceState(steps, previous)`.
+        A transformation with the state `DifferenceState(steps, previous_gradient)`.
 
     Example:
         >>> import gradtx, jax.numpy as jnp
@@ -42,6 +42,6 @@ class difference(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         first = state.steps == 0
-        changed = map_updates(self, lambda u, p: jnp.where(first, 0, u - cast(p, u.dtype)), updates, state.previous)
-        previous = map_updates(self, lambda p, u: cast(u, p.dtype), state.previous, updates)
+        changed = map_updates(self, lambda u, p: jnp.where(first, 0, u - cast(p, u.dtype)), updates, state.previous_gradient)
+        previous = map_updates(self, lambda p, u: cast(u, p.dtype), state.previous_gradient, updates)
         return changed, DifferenceState(saturating_increment(state.steps), previous)

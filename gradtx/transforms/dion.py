@@ -69,7 +69,7 @@ class scale_by_dion(Transform):
 
         def basis(path: Any, p: Any, numbers: Any) -> Any:
             if numbers is None:
-                return jnp.zeros((0,), wide(p.dtype))
+                return ()
             *batch, rows, columns = matrix_shape(p, numbers)
             own = jax.random.fold_in(key, zlib.crc32(path_string(path).encode()))
             return jax.random.normal(own, (*batch, rows, min(self.rank, rows, columns)), jnp.float32).astype(wide(p.dtype))
