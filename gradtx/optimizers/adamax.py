@@ -46,7 +46,7 @@ def adamax(learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: 
         learning_rate: $\\eta \\ge 0$, a number or a schedule.
         b1: the decay of $\\mu$, in [0, 1).
         b2: $\\beta_2$ in [0, 1).
-        eps: $\\varepsilon \\ge 0$, added to $|g|$ as in Optax and PyTorch; the paper has none.
+        eps: $\\varepsilon \\ge 0$, added to $|g|$ as in Optax and PyTorch; the paper has none, and Keras adds it to $\\nu$.
 
     Raises:
         ValueError: a number is outside its range.
