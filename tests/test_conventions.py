@@ -156,13 +156,14 @@ def test_optax_measures_acprops_residual_from_the_mean_of_before():
 
 
 PAGE = (Path(__file__).parent.parent / "docs" / "conventions.md").read_text()
-LINES = [line.strip("| ").split(" | ") for line in PAGE.splitlines() if line.startswith("| ")]
+LINES = [re.split(r" *\| *", line)[1:-1] for line in PAGE.splitlines() if line.startswith("| ")]
 
 
 def code(cell):
     return re.findall("`([^`]+)`", cell)
 
 
+@pytest.mark.lenient
 def test_the_page_says_what_can_be_run():
     expressions = [e for line in LINES for e in code(line[3]) if "(" in e]
     assert len(expressions) > 40
