@@ -53,8 +53,7 @@ class rectify(Transform):
 
     def start(self, params: Tree) -> RectifyState:
         check_trainable(self, params)
-        zero = jnp.zeros((), real_of(params))
-        return RectifyState(zero, zero)
+        return RectifyState(scalar(params), scalar(params))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         b, threshold = (number(h, state.weight.dtype) for h in (self.decay, self.threshold))
