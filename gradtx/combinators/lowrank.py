@@ -141,9 +141,15 @@ class low_rank(Transform):
         return out, LowRankState(saturating_increment(state.count), projectors, inner_state)
 
     def _leading(self, x: Any) -> Any:
-        """The leading singular vectors of the side that is projected."""
+        """The leading singular vectors of the side that is projected.
+
+        Each is turned to have its largest entry real and positive: the sign that a decomposition happens to give would turn
+        what the inner memory kept from the last subspace.
+        """
         left, _, right = jnp.linalg.svd(x, full_matrices=False)
-        return (left if self._rows(x.shape) else adjoint(right))[..., : self.rank]
+        vectors = (left if self._rows(x.shape) else adjoint(right))[..., : self.rank]
+        largest = jnp.take_along_axis(vectors, jnp.argmax(jnp.abs(vectors), axis=-2, keepdims=True), axis=-2)
+        return vectors * jnp.sign(largest).conj()
 
     def _moved(self, params: Tree, low: Tree, origin: Tree, projectors: Tree, numbers: Tree) -> Tree:
         """The parameters moved as far as `low` is from `origin` within the subspace."""

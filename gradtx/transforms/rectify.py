@@ -61,7 +61,9 @@ class rectify(Transform):
         # As it is written the difference of two numbers near 2000 decides whether it has reached 5.
         weight = 1 + b * state.weight
         ramp = weight + b * state.ramp
-        rho, most = 2 * ramp / weight - 1, 2 / (1 - b) - 1
+        most = 2 / (1 - b) - 1
+        # Only under a falling decay is the average longer than one of the present decay could ever become.
+        rho = jnp.minimum(2 * ramp / weight - 1, most)
         counts = (rho >= threshold) & (rho > 4)
         inner = jnp.where(counts, (rho - 4) * (rho - 2) * most / jnp.where(counts, (most - 4) * (most - 2) * rho, 1.0), 1.0)
         root = jnp.sqrt(inner)

@@ -119,8 +119,8 @@ class scale_by_soap(Transform):
         def one(u: Any, numbers: Any, mu: Any, nu: Any, sums: Any, bases: Any) -> tuple[Any, Any, Any, Any, Any]:
             if numbers is None:
                 return u, mu, nu, sums, bases
-            b1, b2 = (number(b, u.dtype) for b in (self.b1, self.b2))
-            beta = b2 if self.shampoo_beta is None else number(self.shampoo_beta, u.dtype)
+            b1, b2 = number(self.b1, u.dtype), number(self.b2, nu.dtype)
+            beta = number(self.b2 if self.shampoo_beta is None else self.shampoo_beta, u.dtype)
             back = tuple(map(adjoint, bases))
 
             def turned(x: Any) -> Any:
@@ -129,7 +129,7 @@ class scale_by_soap(Transform):
             in_basis = turned(u)
             squares = jnp.real(in_basis * in_basis.conj())
             mu = jnp.where(first, mu, b1 * mu + (1 - b1) * u)
-            nu = jnp.where(first, nu, number(b2, nu.dtype) * nu + (1 - number(b2, nu.dtype)) * squares)
+            nu = jnp.where(first, nu, b2 * nu + (1 - b2) * squares)
             size = jnp.sqrt(jnp.maximum(nu / number(weights[1], nu.dtype), tiny(nu.dtype))) + number(self.eps, nu.dtype)
             out = turned(mu) / number(weights[0], u.dtype) / cast(size, u.dtype)
             out = from_matrix(self._turn(to_matrix(out, numbers), bases, back), u.shape, numbers)

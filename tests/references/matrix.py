@@ -232,6 +232,7 @@ def galore(grad, x, steps, lr, rank, every, side="short", scale=1.0, b1=0.9, b2=
         if t % every == 0:
             u, _, vt = np.linalg.svd(g, full_matrices=False)
             p = u[:, :rank] if of_rows else vt[:rank].T
+            p = p * np.sign([column[np.argmax(np.abs(column))] for column in p.T])  # the sign is free: so that it stays
         low = p.T @ g if of_rows else g @ p
         m = b1 * m + (1 - b1) * low
         v = b2 * v + (1 - b2) * low**2
