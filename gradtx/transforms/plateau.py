@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core.fields import Interval
-from gradtx.core.number import number, real_of
+from gradtx.core.number import number
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
-from gradtx.core.whole import need, scaled
+from gradtx.core.whole import need, scalar, scaled
 from gradtx.typing import Fraction, NonNegative
 
 

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.core.number import cast, number, real_of
+from gradtx.core.number import cast, number
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
+from gradtx.core.whole import scalar
 from gradtx.typing import Decay, NonNegative
 
 

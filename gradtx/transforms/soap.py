@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gradtx.core.matrices import (
     Dimensions,
@@ -25,6 +24,7 @@ from gradtx.core.matrices import (
 from gradtx.core.number import cast, number, real, tiny
 from gradtx.core.transform import Transform, full_like, saturating_increment
 from gradtx.core.trees import Tree, check_trainable
+from gradtx.core.whole import scalar
 from gradtx.typing import Decay, NonNegative
 
 
@@ -98,11 +98,10 @@ class scale_by_soap(Transform):
 
             return jax.tree.map(one, params, numbers)
 
-        dtypes = [real(p.dtype) for p in jax.tree.leaves(params)]
-        one = jnp.ones((), max(dtypes, key=lambda d: d.itemsize, default=np.dtype(np.float32)))
+        products = scalar(params, 1.0), scalar(params, 1.0)
         nu = jax.tree.map(lambda p: jnp.zeros_like(p, dtype=real(p.dtype)), params)
         return SoapState(
-            jnp.zeros((), jnp.int32), (one, one), full_like(params, 0.0), nu, squares(jnp.zeros), squares(identities)
+            jnp.zeros((), jnp.int32), products, full_like(params, 0.0), nu, squares(jnp.zeros), squares(identities)
         )
 
     def _numbers(self, tree: Tree) -> Tree:
