@@ -93,6 +93,14 @@ def sutskever_momentum(g, t, s):
     return s["v"]
 
 
+def paper_yogi(g, t, s):
+    # Zaheer et al. (2018), algorithm 2.
+    s["m"] = 0.9 * s.get("m", 0) + 0.1 * g
+    v = s.get("v", np.full_like(g, 1e-6))
+    s["v"] = v - 0.001 * np.sign(v - g**2) * g**2
+    return -0.05 * s["m"] / (np.sqrt(s["v"]) + 1e-3)
+
+
 CONVENTIONS = {
     "keras_momentum": (keras_momentum, "chain(scale_by_learning_rate(fading), scale_by_momentum(0.9))"),
     "keras_nesterov": (
@@ -125,6 +133,10 @@ CONVENTIONS = {
         "chain(ratio(identity(), chain(square(), accumulate(), sqrt()), 1e-2), scale_by_learning_rate(0.5))",
     ),
     "paper_adamax": (paper_adamax, "adamax(0.05, eps=0.0)"),
+    "paper_yogi": (
+        paper_yogi,
+        "chain(ratio(ema(0.9), chain(square(), sign_ema(0.999, 1e-6), sqrt()), 1e-3), scale_by_learning_rate(0.05))",
+    ),
     "hinton_rmsprop": (hinton_rmsprop, "rmsprop(0.01, eps=0.0)"),
     "sutskever_momentum": (sutskever_momentum, "chain(scale_by_learning_rate(fading), scale_by_momentum(0.9))"),
 }
@@ -153,6 +165,14 @@ def test_optax_measures_acprops_residual_from_the_mean_of_before():
         u, ours_state = ours.update(g, ours_state)
         v, theirs_state = theirs.update(g, theirs_state, jnp.ones(3))
         np.testing.assert_allclose(-v, u * (0.9 if t else 1.0), rtol=1e-5)
+
+
+def test_adamax_without_epsilon_waits_for_a_gradient():
+    tx = gradtx.adamax(0.1, eps=0.0)
+    x = jnp.array([0.0, 1.0])
+    updates, state = tx.update(x, tx.init(x), x)
+    np.testing.assert_allclose(updates, [0.0, -0.1], rtol=1e-6)
+    np.testing.assert_allclose(tx.update(x + 1.0, state, x)[0][0], -0.1 * 0.1 / (1 - 0.9**2), rtol=1e-6)
 
 
 PAGE = (Path(__file__).parent.parent / "docs" / "conventions.md").read_text()

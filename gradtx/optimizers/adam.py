@@ -199,7 +199,7 @@ def nadam(
         eps: $\\varepsilon \\ge 0$, outside the root.
         eps_root: inside the root, not negative.
         mu_dtype: dtype of $\\mu$; float32 or wider if None.
-        ahead: 1 corrects $\\mu$ with $t + 1$ (Dozat's form, Optax's), 0 with $t$ (Ruder's).
+        ahead: 1 corrects $\\mu$ with $t + 1$ (Dozat's form, Optax's), 0 with $t$ (Ruder's); without `momentum_decay`, which brings its own.
         momentum_decay: lets the weights of the mixture rise by Dozat's $0.96^{\\psi t}$ (see `dozat_moment`): 0.004 makes it PyTorch's NAdam,
             1 Keras's. None is Optax's.
 

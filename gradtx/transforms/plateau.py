@@ -76,8 +76,8 @@ class reduce_on_plateau(Transform):
 
     def start(self, params: Tree) -> ReduceLROnPlateauState:
         check_trainable(self, params)
-        counts = (jnp.zeros((), jnp.int32) for _ in range(3))
-        return ReduceLROnPlateauState(scalar(params, 1.0), scalar(params, jnp.inf), *counts, scalar(params))
+        bad, waiting, count = (jnp.zeros((), jnp.int32) for _ in range(3))
+        return ReduceLROnPlateauState(scalar(params, 1.0), scalar(params, jnp.inf), bad, waiting, count, scalar(params))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         value = jnp.asarray(need(self, extra, "value"), state.scale.dtype)
