@@ -47,7 +47,8 @@ class scale_by_soap(Transform):
     """SOAP's direction: Adam on $Q_L^\\top G Q_R$, turned back, with $Q_L$, $Q_R$ eigenvectors of averages of $GG^\\top$ and $G^\\top G$.
 
     The first call only makes the basis, from its gradient, and emits zero, as the authors' code does; from then on a power step and a
-    QR decomposition follow the averages. $\\mu$ is kept unturned, $\\nu$ in the basis of its time.
+    QR decomposition follow the averages. $\\mu$ is kept unturned, $\\nu$ in the basis of its time. (Their code also sorts the basis by its
+    eigenvalues each time, and adds $\\varepsilon$ before the correction.)
 
     Args:
         b1: the decay of $\\mu$, in [0, 1), a number or a schedule.
