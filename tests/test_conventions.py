@@ -101,6 +101,18 @@ def paper_yogi(g, t, s):
     return -0.05 * s["m"] / (np.sqrt(s["v"]) + 1e-3)
 
 
+def paper_adan(g, t, s):
+    # Xie et al. (2022), algorithm 1, in the decays of the authors' code: 0.98, 0.92, 0.99.
+    change = g - s.get("g", g)
+    s["g"] = g
+    s["m"] = 0.98 * s.get("m", 0) + 0.02 * g
+    s["v"] = 0.92 * s.get("v", 0) + 0.08 * change
+    s["n"] = 0.99 * s.get("n", 0) + 0.01 * (g + 0.92 * change) ** 2
+    ahead = s["m"] / (1 - 0.98**t) + 0.92 * s["v"] / (1 - 0.92**t)
+    moved = s["x"] - 0.05 * ahead / (np.sqrt(s["n"] / (1 - 0.99**t)) + 1e-8)
+    return moved / (1 + 0.05 * 0.1) - s["x"]
+
+
 CONVENTIONS = {
     "keras_momentum": (keras_momentum, "chain(scale_by_learning_rate(fading), scale_by_momentum(0.9))"),
     "keras_nesterov": (
@@ -132,6 +144,10 @@ CONVENTIONS = {
         paper_adagrad,
         "chain(ratio(identity(), chain(square(), accumulate(), sqrt()), 1e-2), scale_by_learning_rate(0.5))",
     ),
+    "paper_adan": (
+        paper_adan,
+        "chain(adan(0.05, eps_root=0.0), decoupled_weight_decay(0.05 * 0.1), scale(1 / (1 + 0.05 * 0.1)))",
+    ),
     "paper_adamax": (paper_adamax, "adamax(0.05, eps=0.0)"),
     "paper_yogi": (
         paper_yogi,
@@ -148,6 +164,7 @@ def test_convention(name):
     loop, expression = CONVENTIONS[name]
     x, memory = START.copy(), {}
     for t in range(STEPS):
+        memory["x"] = x
         x = x + loop(gradient(x, t), t + 1, memory)
     with jax.enable_x64():
         tx = eval(expression, vars(gradtx) | {"fading": fading})
