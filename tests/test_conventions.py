@@ -109,8 +109,8 @@ def paper_adan(g, t, s):
     s["v"] = 0.92 * s.get("v", 0) + 0.08 * change
     s["n"] = 0.99 * s.get("n", 0) + 0.01 * (g + 0.92 * change) ** 2
     ahead = s["m"] / (1 - 0.98**t) + 0.92 * s["v"] / (1 - 0.92**t)
-    moved = s["x"] - 0.05 * ahead / (np.sqrt(s["n"] / (1 - 0.99**t)) + 1e-8)
-    return moved / (1 + 0.05 * 0.1) - s["x"]
+    moved = s["params"] - 0.05 * ahead / (np.sqrt(s["n"] / (1 - 0.99**t)) + 1e-8)
+    return moved / (1 + 0.05 * 0.1) - s["params"]
 
 
 CONVENTIONS = {
@@ -164,7 +164,7 @@ def test_convention(name):
     loop, expression = CONVENTIONS[name]
     x, memory = START.copy(), {}
     for t in range(STEPS):
-        memory["x"] = x
+        memory["params"] = x
         x = x + loop(gradient(x, t), t + 1, memory)
     with jax.enable_x64():
         tx = eval(expression, vars(gradtx) | {"fading": fading})
