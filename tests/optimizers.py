@@ -412,19 +412,18 @@ TABLE = [
         dict(lr=0.01, b1=0.9, b2=0.9, eps=1e-2, clipping=False, nesterov=True),
         "contrib.adopt(0.01, b2=0.9, eps=1e-2, nesterov=True, use_clipping=False)",
     ),
+    # Optax takes ACProp's residual from the mean of before; tests/test_conventions.py has how the two are related.
     Row(
         "acprop",
         gradtx.acprop(0.01),
         zoo.acprop,
         dict(lr=0.01, b1=0.9, b2=0.999, eps=1e-16, eps_root=1e-16),
-        "contrib.acprop(0.01)",
     ),
     Row(
         "acprop_decay",
         gradtx.acprop(0.01, b2=0.9, eps=1e-2, eps_root=1e-3, weight_decay=0.1),
         zoo.acprop,
         dict(lr=0.01, b1=0.9, b2=0.9, eps=1e-2, eps_root=1e-3, decay=0.1),
-        "contrib.acprop(0.01, b2=0.9, eps=1e-2, eps_root=1e-3, weight_decay=0.1)",
     ),
     # Optax corrects the momentum for its start and uses an estimate only from the next step on; the paper does neither.
     Row(

@@ -85,6 +85,12 @@ class without_tree_maps(Broken):
         return updates, state
 
 
+class shares_a_zero(Broken):
+    def start(self, params):
+        zero = jnp.zeros(())
+        return zero, zero
+
+
 class copies_values(Broken):
     def start(self, params):
         return jax.tree.map(lambda p: jnp.asarray(np.asarray(p).astype("float32")), params)
@@ -193,6 +199,7 @@ FAULTS = [
     (squares_in_half(), "small_float16_gradients_count", "apart"),
     (counts_in_python(), "eager_equals_compiled", "eagerly and compiled"),
     (without_tree_maps(), "map_params_finds_what_mirrors_the_parameters", "Mark|not known to belong"),
+    (shares_a_zero(), "states_can_be_donated", "state/inner/0 and state/inner/1 share a buffer"),
     (copies_values(), "shapes_alone_give_the_state", "ShapeDtypeStruct|TracerArray"),
     (drops_extra(), "extra_arguments_get_through", "its field inner doesn't get the extra arguments"),
     (refuses_extra(), "extra_arguments_get_through", "unknown_to_all"),

@@ -58,8 +58,8 @@ class apply_if_finite(Transform):
             raise ValueError(f"apply_if_finite: max_consecutive_errors = {most!r}; it must be a whole number, 0 or more.")
 
     def start(self, params: Tree) -> ApplyIfFiniteState:
-        none = jnp.zeros((), jnp.int32)
-        return ApplyIfFiniteState(none, jnp.ones((), bool), none, self.inner.init(params))
+        notfinite, total = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+        return ApplyIfFiniteState(notfinite, jnp.ones((), bool), total, self.inner.init(params))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         finite = all_finite(updates)

@@ -44,7 +44,7 @@ class cautious(Transform):
 
     $g$ is what comes in, $u$ what `inner` makes of it, $d$ how many numbers the array has. Wrap the direction, not the learning
     rate or the decay behind it: `chain(cautious(scale_by_adam()), add_decayed_weights(0.1), scale_by_learning_rate(1e-3))`.
-    For a whole optimizer, which points downhill, turn its sign before and after:
+    (The authors' code later replaced the factor by one over the share that is kept, at most 1000.) For a whole optimizer, which points downhill, turn its sign before and after:
     `chain(cautious(chain(adam(1e-3), scale(-1.0))), scale(-1.0))`.
 
     Args:

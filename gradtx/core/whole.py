@@ -44,7 +44,7 @@ def moved(params: Tree, updates: Tree) -> Tree:
 
 def scalar(params: Tree, value: Any = 0.0) -> jax.Array:
     """A number about the whole tree, to begin with. Each call makes a buffer of its own, so that states can be donated."""
-    return jnp.full((), value, real_of(params))
+    return jnp.array(value, real_of(params))
 
 
 def scaled(tree: Tree, factor: Any) -> Tree:

@@ -41,8 +41,8 @@ def adagrad(learning_rate: NonNegative, initial_accumulator_value: NonNegative =
 
     Args:
         learning_rate: $\\eta \\ge 0$, a number or a schedule; 0.01 is usual.
-        initial_accumulator_value: $G_0 \\ge 0$; 0.1 as in Optax, 0 in the paper and PyTorch.
-        eps: $\\varepsilon \\ge 0$, inside the root.
+        initial_accumulator_value: $G_0 \\ge 0$; 0.1 as in Optax and Keras, 0 in the paper and PyTorch.
+        eps: $\\varepsilon \\ge 0$, inside the root as in Optax and Keras; outside in the paper and PyTorch (see `scale_by_rss`).
 
     Raises:
         ValueError: a number is negative.

@@ -78,7 +78,8 @@ def adam(
         learning_rate: $\\eta \\ge 0$, a number or a schedule.
         b1: $\\beta_1$ in [0, 1).
         b2: $\\beta_2$ in [0, 1).
-        eps: $\\varepsilon \\ge 0$, outside the root and after the correction, as in Algorithm 1 of the paper.
+        eps: $\\varepsilon \\ge 0$, outside the root and after the correction, as in Algorithm 1 of the paper, Optax and PyTorch. Keras adds it before
+            the correction, the $\\hat\\varepsilon$ of the paper's section 2: see `docs/conventions.md` for the composition.
         eps_root: $\\varepsilon_r \\ge 0$, inside the root.
         mu_dtype: dtype of $\\mu$; float32 or wider if None.
         nesterov: Nadam's first moment (then it is `nadam`).
@@ -198,7 +199,7 @@ def nadam(
         eps: $\\varepsilon \\ge 0$, outside the root.
         eps_root: inside the root, not negative.
         mu_dtype: dtype of $\\mu$; float32 or wider if None.
-        ahead: 1 corrects $\\mu$ with $t + 1$ (Dozat's form, Optax's), 0 with $t$ (Ruder's).
+        ahead: 1 corrects $\\mu$ with $t + 1$ (Dozat's form, Optax's), 0 with $t$ (Ruder's); without `momentum_decay`, which brings its own.
         momentum_decay: lets the weights of the mixture rise by Dozat's $0.96^{\\psi t}$ (see `dozat_moment`): 0.004 makes it PyTorch's NAdam,
             1 Keras's. None is Optax's.
 

@@ -10,6 +10,7 @@ from gradtx.core.transform import Transform
 from gradtx.transforms.accumulators import ema, running_max
 from gradtx.transforms.bias import bias_correction
 from gradtx.transforms.decay import add_decayed_weights
+from gradtx.transforms.limits import at_least
 from gradtx.transforms.pointwise import absolute, offset, scale_by_learning_rate
 from gradtx.typing import Decay, NonNegative
 
@@ -35,7 +36,8 @@ def scale_by_adamax(b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8)
         scale_by_adamax()
     """
     first = chain(named("mu", ema(b1)), bias_correction(b1))
-    return ratio(first, chain(absolute(), offset(eps), named("nu", running_max(b2))))
+    # The floor, the smallest normal number, is for eps = 0 where no gradient has come yet.
+    return ratio(first, chain(absolute(), offset(eps), named("nu", running_max(b2)), at_least(2.0**-126)))
 
 
 @optimizer
@@ -46,7 +48,7 @@ def adamax(learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: 
         learning_rate: $\\eta \\ge 0$, a number or a schedule.
         b1: the decay of $\\mu$, in [0, 1).
         b2: $\\beta_2$ in [0, 1).
-        eps: $\\varepsilon \\ge 0$, added to $|g|$ as in Optax and PyTorch; the paper has none.
+        eps: $\\varepsilon \\ge 0$, added to $|g|$ as in Optax and PyTorch; the paper has none, and Keras adds it to $\\nu$.
 
     Raises:
         ValueError: a number is outside its range.

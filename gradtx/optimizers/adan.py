@@ -79,7 +79,8 @@ def adan(
         b3: the decay of the squares' average, in [0, 1).
         eps: $\\varepsilon \\ge 0$, outside the root.
         eps_root: $\\varepsilon_r \\ge 0$, inside it; none in the paper.
-        weight_decay: $\\lambda \\ge 0$, subtracted; the paper divides by $1 + \\eta\\lambda$ instead, which differs by $(\\eta\\lambda)^2$.
+        weight_decay: $\\lambda \\ge 0$, subtracted; the paper divides by $1 + \\eta\\lambda$ instead, which differs by $(\\eta\\lambda)^2$:
+            `chain(adan(lr), decoupled_weight_decay(lr * wd), scale(1 / (1 + lr * wd)))`.
         mask: which parameters decay (see `add_decayed_weights`); all if None.
         look_ahead: $c$ in [0, 1]; None means $b_2$, as in the paper and its code. Optax multiplies by $1 - b_2$.
 

@@ -64,8 +64,8 @@ def amsgrad(
 ) -> Transform:
     """AMSGrad: $\\theta \\leftarrow \\theta - \\eta\\,\\hat\\mu / (\\sqrt{\\max_{s \\le t}\\hat\\nu_s + \\varepsilon_r} + \\varepsilon)$.
 
-    The maximum is taken after the bias correction, as in Optax; PyTorch takes it before. Without either correction it is the paper's
-    algorithm.
+    The maximum is taken after the bias correction, as in Optax; PyTorch and Keras take it before: put `amsgrad_max()` in front of the
+    second moment's `bias_correction` (`docs/conventions.md` has the composition). Without either correction it is the paper's algorithm.
 
     Args:
         learning_rate: $\\eta \\ge 0$, a number or a schedule.

@@ -184,7 +184,7 @@ def adamuon(
         mask: which parameters decay (see `add_decayed_weights`); all if None.
         ns_coeffs: $(a, b, c)$ of the Newton–Schulz quintic, or a triple for each step; `"standard"` or `"dion"`.
         ns_steps: how many such steps.
-        nesterov: Nesterov's momentum, as in the authors' code.
+        nesterov: Nesterov's momentum, as in the authors' first code (which has no sign yet, and corrects $\\nu$).
         adam_b1: AdamW's $\\beta_1$ in [0, 1).
         adam_b2: AdamW's $\\beta_2$ in [0, 1).
         weight_dimension_numbers: which arrays are matrices, and how (see `orthogonalize`).
@@ -250,7 +250,7 @@ def normuon(
         adam_b1: AdamW's $\\beta_1$ in [0, 1).
         adam_b2: AdamW's $\\beta_2$ in [0, 1).
         weight_dimension_numbers: which arrays are matrices, and how (see `orthogonalize`).
-        consistent_rms: $r \\ge 0$, the root mean square of each matrix's update.
+        consistent_rms: $r \\ge 0$, the root mean square of each matrix's update. (The authors' code gives it the length that $O$ had, times Muon's shape factor.)
 
     Raises:
         ValueError: a number is outside its range; `update` was called without parameters though they decay.

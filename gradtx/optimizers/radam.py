@@ -68,7 +68,7 @@ def radam(
         learning_rate: $\\eta \\ge 0$, a number or a schedule.
         b1: the decay of $\\mu$, in [0, 1).
         b2: the decay of $\\nu$, in [0, 1).
-        eps: $\\varepsilon \\ge 0$, outside the root.
+        eps: $\\varepsilon \\ge 0$, outside the root and after the correction, as in Optax; PyTorch and the authors' code add it before.
         eps_root: $\\varepsilon_r \\ge 0$, inside it.
         threshold: 5 as in the authors' code, Optax and PyTorch; 4 as in the paper.
         nesterov: Nadam's first moment.

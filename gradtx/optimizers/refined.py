@@ -129,7 +129,8 @@ def grams(
 def reduce_variance(gamma: NonNegative = 0.025, b1: Decay = 0.95, max_norm: Positive | None = 1.0) -> Transform:
     """MARS' gradient, in front of any method: $c_t = g_t + \\gamma\\,\\frac{b_1}{1 - b_1}\\,(g_t - g_{t-1})$, each array scaled down to a norm of at most $C$.
 
-    It is the approximate form, in which $g_{t-1}$ is the last gradient on the last batch; the exact one has it anew on this batch.
+    It is the approximate form, in which $g_{t-1}$ is the last gradient on the last batch; the exact one has it anew on this batch. At the
+    first step nothing is added (the authors' code takes $g_0 = 0$).
 
     Args:
         gamma: $\\gamma \\ge 0$.
@@ -166,6 +167,8 @@ def mars(
     mask: Where | None = None,
 ) -> Transform:
     """MARS-AdamW: AdamW on variance-reduced gradients (see `reduce_variance`), in its approximate form.
+
+    The authors' code leaves vectors and scalars to AdamW: `partition` by `label_matrices` does that.
 
     Args:
         learning_rate: $\\eta \\ge 0$, a number or a schedule; the decay is multiplied by it.

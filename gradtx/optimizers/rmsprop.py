@@ -107,9 +107,10 @@ def rmsprop(
         decay: $b$ in [0, 1). 0.9 as in Hinton's lecture; PyTorch's `alpha` is 0.99.
         eps: $\\varepsilon \\ge 0$.
         initial_scale: $\\nu_0 \\ge 0$.
-        eps_in_sqrt: $\\varepsilon$ inside the root; PyTorch has it outside (False).
+        eps_in_sqrt: $\\varepsilon$ inside the root, as in Optax and Keras; PyTorch has it outside (False).
         centered: divide by the standard deviation instead: $\\nu - \\mu^2$ in place of $\\nu$.
-        momentum: in [0, 1], of the steps (the learning rate stands inside it, as in Optax); none if None.
+        momentum: in [0, 1], of the steps; none if None. The learning rate stands inside it, as in Optax and Keras; where it falls, PyTorch's
+            is `chain(scale_by_rms(...), scale_by_momentum(...), scale_by_learning_rate(...))`.
         nesterov: Nesterov's reformulation of that momentum.
         bias_correction: correct the averages for their start.
 

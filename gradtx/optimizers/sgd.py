@@ -20,8 +20,8 @@ def sgd(
     """Gradient descent: $\\theta \\leftarrow \\theta - \\eta\\,g$, or with momentum $m \\leftarrow \\gamma m + g$, $\\theta \\leftarrow \\theta - \\eta\\,m$.
 
     With `nesterov` the step is $\\eta(\\gamma m + g)$, Nesterov's method written for gradients at the parameters; `nesterov()` is the
-    one that looks ahead. The learning rate stands outside $m$, as in Optax and PyTorch; for the other form write
-    `chain(scale_by_learning_rate(lr), scale_by_momentum(decay))`.
+    one that looks ahead. The learning rate stands outside $m$, as in Optax and PyTorch; for the other form, that of Keras and of Sutskever
+    et al., write `chain(scale_by_learning_rate(lr), scale_by_momentum(decay))`. For PyTorch's dampening see `scale_by_momentum`.
 
     Args:
         learning_rate: $\\eta \\ge 0$, a number or a schedule.

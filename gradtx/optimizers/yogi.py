@@ -49,6 +49,9 @@ def scale_by_yogi(
 def yogi(learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-3) -> Transform:
     """Yogi: $\\theta \\leftarrow \\theta - \\eta\\,\\hat\\mu / (\\sqrt{\\hat\\nu} + \\varepsilon)$ with $\\nu \\leftarrow \\nu - (1-\\beta_2)\\operatorname{sign}(\\nu - g^2)\\,g^2$.
 
+    Both moments start at 1e-6 and are corrected as Adam's, as in Optax. The paper's algorithm corrects neither:
+    `chain(ratio(ema(b1), chain(square(), sign_ema(b2, initial), sqrt()), eps), scale_by_learning_rate(learning_rate))`.
+
     Args:
         learning_rate: $\\eta \\ge 0$, a number or a schedule.
         b1: the decay of $\\mu$, in [0, 1).

@@ -27,6 +27,7 @@ PROPERTIES: dict[str, Property] = {
         structure.frozen_integers_beside_trained_floats,
         structure.shapes_alone_give_the_state,
         structure.map_params_finds_what_mirrors_the_parameters,
+        structure.states_can_be_donated,
         control.eager_equals_compiled,
         control.carried_by_scan,
         control.carried_by_cond,

@@ -1,4 +1,4 @@
-"""Properties of trees: empty ones, frozen and integer leaves, shapes alone, states that mirror the parameters."""
+"""Properties of trees: empty ones, frozen and integer leaves, shapes alone, states that mirror the parameters and share nothing."""
 
 from __future__ import annotations
 
@@ -45,6 +45,15 @@ def shapes_alone_give_the_state(s: Subject) -> None:
     params = s.tree("bfloat16")
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
     expect_types(jax.eval_shape(s.tx.init, shapes), s.tx.init(params), "the state of shapes alone")
+
+
+def states_can_be_donated(s: Subject) -> None:
+    """No two arrays of a new state, or of it and the parameters, share a buffer: a compiled step may write into each."""
+    params, seen = s.tree(), {}
+    for path, x in jax.tree_util.tree_leaves_with_path({"state": s.tx.init(params), "params": params}):
+        if x.size:
+            other = seen.setdefault(x.unsafe_buffer_pointer(), path)
+            expect(other is path, f"{path_string(other)} and {path_string(path)} share a buffer.")
 
 
 def map_params_finds_what_mirrors_the_parameters(s: Subject) -> None:

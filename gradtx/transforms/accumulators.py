@@ -103,7 +103,7 @@ def amsgrad_max() -> Transform:
     """The maximum over time of what it is given: $\\hat v \\leftarrow \\max(\\hat v, v)$; emits $\\hat v$.
 
     Put at the end of a second moment it makes Adam into AMSGrad: the denominator never shrinks, so the effective rate never grows.
-    Behind `bias_correction` it gives Optax's AMSGrad, before it PyTorch's. It is `running_max` at decay 1.
+    Behind `bias_correction` it gives Optax's AMSGrad, before it PyTorch's and Keras's. It is `running_max` at decay 1.
 
     Returns:
         A transformation with the state of `running_max`.

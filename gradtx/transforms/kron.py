@@ -48,7 +48,8 @@ class scale_by_kron(Transform):
 
     Args:
         precond_lr: $\\mu \\ge 0$, a number or a schedule.
-        update_every: $Q_L$ and $Q_R$ follow every so many steps. (Published code does so at random, ever more seldom.)
+        update_every: $Q_L$ and $Q_R$ follow every so many steps. (Published code does so at random, ever more seldom, and now and
+            then brings the two to the same size, which their product does not see.)
         max_size: a longer side is left out.
         weight_dimension_numbers: which arrays are matrices, and how (see `orthogonalize`); the others stay as they are.
         seed: of the noise; static. Each matrix and step has its own.

@@ -18,7 +18,7 @@ from gradtx.typing import Fraction, NonNegative
 class MadgradState(NamedTuple):
     """The steps taken, the weighted sums of squares and of gradients, and where the parameters started."""
 
-    steps: jax.Array
+    count: jax.Array  # type: ignore[reportIncompatibleMethodOverride]
     grad_sum_sq: Tree
     s: Tree
     x0: Tree
@@ -36,7 +36,7 @@ class scale_by_madgrad(Transform):
         eps: $\\varepsilon \\ge 0$.
 
     Returns:
-        A transformation with the state `MadgradState(steps, grad_sum_sq, s, x0)`; it needs the parameters.
+        A transformation with the state `MadgradState(count, grad_sum_sq, s, x0)`; it needs the parameters.
 
     Raises:
         ValueError: a number is outside its range; `update` was called without parameters.
@@ -70,7 +70,7 @@ class scale_by_madgrad(Transform):
 
         def weight(dtype: Any) -> Any:
             own = by_dtype[real(dtype)]
-            return number((own.learning_rate + own.eps) * jnp.sqrt(state.steps.astype(real(dtype)) + 1), dtype)
+            return number((own.learning_rate + own.eps) * jnp.sqrt(state.count.astype(real(dtype)) + 1), dtype)
 
         weights = {u.dtype: weight(u.dtype) for u in jax.tree.leaves(updates)}
 
@@ -82,4 +82,4 @@ class scale_by_madgrad(Transform):
         s = map_updates(self, lambda g, s: s + weights[g.dtype] * g, updates, state.s)
         squares = map_updates(self, lambda g, v: v + jnp.real(weights[g.dtype]) * square().at(g), updates, state.grad_sum_sq)
         out = map_updates(self, step, need_params(self, params), state.x0, s, squares)
-        return out, MadgradState(saturating_increment(state.steps), squares, s, state.x0)
+        return out, MadgradState(saturating_increment(state.count), squares, s, state.x0)

@@ -21,7 +21,8 @@ class scale_by_momentum(Accumulator):
     Args:
         decay: $\\gamma$ in [0, 1], a number or a schedule.
         nesterov: emit the gradient plus the faded new velocity: the look-ahead written for gradients at the parameters.
-        dampening: $\\tau$ in [0, 1], a number or a schedule. (PyTorch doesn't dampen the very first gradient; this does.)
+        dampening: $\\tau$ in [0, 1], a number or a schedule. (PyTorch doesn't dampen the very first gradient; this does. Its form is
+            `join_schedules([constant_schedule(0.0), constant_schedule(tau)], [1])`.)
         accumulator_dtype: dtype of the memory; float32 or wider if None.
 
     Returns:

@@ -17,8 +17,8 @@ from gradtx.typing import Hyper, Key, NonNegative
 class AddNoiseState(NamedTuple):
     """The steps taken, and the key as data (so that it can be saved like any array)."""
 
-    step: jax.Array
-    key_data: jax.Array
+    count: jax.Array  # type: ignore[reportIncompatibleMethodOverride]
+    rng_key: jax.Array
 
 
 class add_noise(Transform):
@@ -33,7 +33,7 @@ class add_noise(Transform):
         key: a seed or a random key. It is a leaf: map over it for many runs.
 
     Returns:
-        A transformation with the state `AddNoiseState(step, key_data)`.
+        A transformation with the state `AddNoiseState(count, rng_key)`.
 
     Raises:
         ValueError: `eta` is negative, or one of the numbers is not finite.
@@ -57,13 +57,13 @@ class add_noise(Transform):
         return AddNoiseState(jnp.zeros((), jnp.int32), key_data(self.key))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.rng_key), state.count)
         dtype = real_of(updates)
         eta, gamma = number(self.eta, dtype), number(self.gamma, dtype)
-        deviation = jnp.sqrt(eta / (1 + state.step.astype(dtype)) ** gamma)
+        deviation = jnp.sqrt(eta / (1 + state.count.astype(dtype)) ** gamma)
 
         def noisy(path: Any, u: Any) -> Any:
             return u + number(deviation, u.dtype) * jax.random.normal(own_key(key, path), u.shape, u.dtype)
 
-        count = saturating_increment(state.step)
-        return jax.tree_util.tree_map_with_path(noisy, updates), AddNoiseState(count, state.key_data)
+        count = saturating_increment(state.count)
+        return jax.tree_util.tree_map_with_path(noisy, updates), AddNoiseState(count, state.rng_key)

@@ -91,10 +91,11 @@ class ScaleByAcpropState(NamedTuple):
 
 
 class scale_by_acprop(Transform):
-    """ACProp's direction: $u = g_t / (\\sqrt{\\hat\\nu_{t-1}} + \\varepsilon)$, then $\\nu_t = b_2 \\nu_{t-1} + (1-b_2)(g_t - \\mu_{t-1})^2 + \\varepsilon_r$, $\\mu_t = b_1\\mu_{t-1} + (1-b_1) g_t$.
+    """ACProp's direction: $u = g_t / (\\sqrt{\\hat\\nu_{t-1}} + \\varepsilon)$, then $\\mu_t = b_1\\mu_{t-1} + (1-b_1) g_t$, $\\nu_t = b_2 \\nu_{t-1} + (1-b_2)(g_t - \\mu_t)^2 + \\varepsilon_r$.
 
-    Centred as AdaBelief's, and divided by what was known before this gradient; $\\hat\\nu_0 = 1$. As in Optax the residual is
-    taken from the mean before this step.
+    Centred as AdaBelief's, and divided by what was known before this gradient; $\\hat\\nu_0 = 1$. As in the paper and its authors' code the
+    residual is taken from the new mean; Optax's from the mean of before, which makes it larger by $1/b_1$ and all steps but the
+    first as much shorter.
 
     Args:
         b1: $b_1$ in [0, 1), a number or a schedule.
@@ -141,12 +142,15 @@ class scale_by_acprop(Transform):
             past = jnp.where(first, 1, nu / cast(weight, nu.dtype))
             return g / cast(jnp.sqrt(floored(past)) + by_dtype[nu.dtype].eps, g.dtype)
 
-        def second(g_and_mu: Any, nu: Any) -> Any:
+        def second(residual: Any, nu: Any) -> Any:
             own = by_dtype[nu.dtype]
-            return own.b2 * nu + (1 - own.b2) * cast(square().at(g_and_mu), nu.dtype) + own.eps_root
+            return own.b2 * nu + (1 - own.b2) * cast(square().at(residual), nu.dtype) + own.eps_root
+
+        def averaged(g: Any, m: Any) -> Any:
+            return m + (1 - by_dtype[real(m.dtype)].b1) * (cast(g, m.dtype) - m)
 
         out = map_updates(self, direction, updates, state.nu)
-        residual = map_updates(self, lambda g, m: g - cast(m, g.dtype), updates, state.mu)
+        mu = map_updates(self, averaged, updates, state.mu)
+        residual = map_updates(self, lambda g, m: g - cast(m, g.dtype), updates, mu)
         nu = map_updates(self, second, residual, state.nu)
-        mu = map_updates(self, lambda r, m: m + (1 - by_dtype[real(m.dtype)].b1) * cast(r, m.dtype), residual, state.mu)
         return out, ScaleByAcpropState(product * number(self.b2, product.dtype), mu, nu)

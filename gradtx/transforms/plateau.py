@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core.fields import Interval
-from gradtx.core.number import number, real_of
+from gradtx.core.number import number
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
-from gradtx.core.whole import need, scaled
+from gradtx.core.whole import need, scalar, scaled
 from gradtx.typing import Fraction, NonNegative
 
 
@@ -76,8 +76,8 @@ class reduce_on_plateau(Transform):
 
     def start(self, params: Tree) -> ReduceLROnPlateauState:
         check_trainable(self, params)
-        dtype, none = real_of(params), jnp.zeros((), jnp.int32)
-        return ReduceLROnPlateauState(jnp.ones((), dtype), jnp.full((), jnp.inf, dtype), none, none, none, jnp.zeros((), dtype))
+        bad, waiting, count = (jnp.zeros((), jnp.int32) for _ in range(3))
+        return ReduceLROnPlateauState(scalar(params, 1.0), scalar(params, jnp.inf), bad, waiting, count, scalar(params))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         value = jnp.asarray(need(self, extra, "value"), state.scale.dtype)

@@ -67,7 +67,7 @@ class MomoState(NamedTuple):
     barf: jax.Array
     gamma: jax.Array
     lb: jax.Array
-    step: jax.Array
+    count: jax.Array  # type: ignore[reportIncompatibleMethodOverride]
 
 
 class scale_by_momo(Transform):
@@ -81,7 +81,7 @@ class scale_by_momo(Transform):
         adapt_lower_bound: estimate $f^*$ on the way, beginning at, and never below, `lower_bound`.
 
     Returns:
-        A transformation with the state `MomoState(exp_avg, barf, gamma, lb, step)`. Its update takes the extra argument `value`.
+        A transformation with the state `MomoState(exp_avg, barf, gamma, lb, count)`. Its update takes the extra argument `value`.
 
     Raises:
         ValueError: a number is outside its range; `update` was called without parameters or without `value`.
@@ -109,14 +109,14 @@ class scale_by_momo(Transform):
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         dtype = state.barf.dtype
         need_params(self, params)
-        step = saturating_increment(state.step)
-        beta = jnp.where(state.step == 0, 0.0, number(self.beta, dtype))
+        count = saturating_increment(state.count)
+        beta = jnp.where(state.count == 0, 0.0, number(self.beta, dtype))
         exp_avg = mixed(state.exp_avg, updates, beta, 1 - beta)
         barf = beta * state.barf + (1 - beta) * _value(self, extra, dtype)
         gamma = beta * state.gamma + (1 - beta) * inner_product(updates, params)
         squared, rho = inner_product(exp_avg, exp_avg), jnp.ones((), dtype)
         tau, shrink, lb = _model_step(self, barf - gamma, inner_product(exp_avg, params), squared, rho, state.lb)
-        return _shrunk(scaled(exp_avg, tau), params, shrink), MomoState(exp_avg, barf, gamma, lb, step)
+        return _shrunk(scaled(exp_avg, tau), params, shrink), MomoState(exp_avg, barf, gamma, lb, count)
 
 
 class MomoAdamState(NamedTuple):

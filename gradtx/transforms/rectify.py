@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.core.number import cast, number, real_of
+from gradtx.core.number import cast, number
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
+from gradtx.core.whole import scalar
 from gradtx.typing import Decay, NonNegative
 
 
@@ -53,8 +54,7 @@ class rectify(Transform):
 
     def start(self, params: Tree) -> RectifyState:
         check_trainable(self, params)
-        zero = jnp.zeros((), real_of(params))
-        return RectifyState(zero, zero)
+        return RectifyState(scalar(params), scalar(params))
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         b, threshold = (number(h, state.weight.dtype) for h in (self.decay, self.threshold))

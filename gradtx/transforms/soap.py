@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gradtx.core.matrices import (
     Dimensions,
@@ -25,6 +24,7 @@ from gradtx.core.matrices import (
 from gradtx.core.number import cast, number, real, tiny
 from gradtx.core.transform import Transform, full_like, saturating_increment
 from gradtx.core.trees import Tree, check_trainable
+from gradtx.core.whole import scalar
 from gradtx.typing import Decay, NonNegative
 
 
@@ -47,7 +47,8 @@ class scale_by_soap(Transform):
     """SOAP's direction: Adam on $Q_L^\\top G Q_R$, turned back, with $Q_L$, $Q_R$ eigenvectors of averages of $GG^\\top$ and $G^\\top G$.
 
     The first call only makes the basis, from its gradient, and emits zero, as the authors' code does; from then on a power step and a
-    QR decomposition follow the averages. $\\mu$ is kept unturned, $\\nu$ in the basis of its time.
+    QR decomposition follow the averages. $\\mu$ is kept unturned, $\\nu$ in the basis of its time. (Their code also sorts the basis by its
+    eigenvalues each time, and adds $\\varepsilon$ before the correction.)
 
     Args:
         b1: the decay of $\\mu$, in [0, 1), a number or a schedule.
@@ -98,11 +99,10 @@ class scale_by_soap(Transform):
 
             return jax.tree.map(one, params, numbers)
 
-        dtypes = [real(p.dtype) for p in jax.tree.leaves(params)]
-        one = jnp.ones((), max(dtypes, key=lambda d: d.itemsize, default=np.dtype(np.float32)))
+        products = scalar(params, 1.0), scalar(params, 1.0)
         nu = jax.tree.map(lambda p: jnp.zeros_like(p, dtype=real(p.dtype)), params)
         return SoapState(
-            jnp.zeros((), jnp.int32), (one, one), full_like(params, 0.0), nu, squares(jnp.zeros), squares(identities)
+            jnp.zeros((), jnp.int32), products, full_like(params, 0.0), nu, squares(jnp.zeros), squares(identities)
         )
 
     def _numbers(self, tree: Tree) -> Tree:

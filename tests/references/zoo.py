@@ -193,8 +193,8 @@ def acprop(grad, x, steps, lr, b1, b2, eps, eps_root, decay=0.0):
         g = grad(x, t)
         known = s / (1 - b2**t) if t else np.ones_like(x)
         x = x - lr * (g / (np.sqrt(known) + eps) + decay * x)
-        s = b2 * s + (1 - b2) * (g - m) ** 2 + eps_root
         m = b1 * m + (1 - b1) * g
+        s = b2 * s + (1 - b2) * (g - m) ** 2 + eps_root
     return x
 
 
