@@ -29,14 +29,14 @@ straight_line = least_squares(
     bounds=((-3, 3), (0.5, 2.5)),
 )
 
-# Descent from the start stops at the third; a fourth, higher still, stands at the right edge.
+# Descent from the start stops at the third. There are more outside the bounds, each higher than the one before.
 three_minima = Problem(
     "three minima",
     lambda v: jnp.sum(0.05 * v**2 - jnp.cos(2 * v + 0.6)),
-    (4.4,),
+    (4.0,),
     -0.99560975800867,
     ((-0.2926826720067567,),),
-    ((-5.0, 6.0),),
+    ((-5.0, 5.0),),
 )
 
 
