@@ -10,7 +10,7 @@ import numpy as np
 
 from gradtx.plotting.contours import draw_landscape, draw_start
 from gradtx.plotting.runs import AnyProblem, Optimizers, paths
-from gradtx.plotting.style import legend_below, panels, pyplot, stroke, styled
+from gradtx.plotting.style import COLOURS, legend_below, panels, pyplot, stroke, styled
 from gradtx.plotting.surface import draw_relief, inside, space
 
 
@@ -95,7 +95,8 @@ def animate(
 
     from matplotlib.animation import FuncAnimation
 
-    film = FuncAnimation(figure, show, frames + fps, blit=False)
+    # A film of its own kind holds its last picture; in the others it is drawn again.
+    film = FuncAnimation(figure, show, frames if output.suffix.lower() == ".gif" else frames + fps, blit=False)
     try:
         film.save(output, writer=writer, progress_callback=_bar(str(output)) if progress else None)
     finally:
@@ -115,7 +116,7 @@ def _writer(output: pathlib.Path, fps: int) -> Any:
 
     kind = output.suffix.lower()
     if kind == ".gif":
-        return animation.PillowWriter(fps=fps)
+        return _gif_writer(fps)
     if kind in (".html", ".htm"):
         return animation.HTMLWriter(fps=fps, embed_frames=True)
     if kind != ".mp4":
@@ -123,6 +124,34 @@ def _writer(output: pathlib.Path, fps: int) -> Any:
     if not animation.FFMpegWriter.isAvailable():
         raise RuntimeError("animate: an .mp4 needs ffmpeg, which is not installed; .gif and .html don't.")
     return animation.FFMpegWriter(fps=fps)
+
+
+def _gif_writer(fps: int) -> Any:
+    from matplotlib.animation import PillowWriter
+
+    class Small(PillowWriter):
+        """One palette for all pictures, without dither: a tenth of the bytes."""
+
+        def finish(self) -> None:
+            palette = _palette()
+            first, *rest = [p.convert("RGB").quantize(palette=palette, dither=0) for p in self._frames]
+            durations = [round(1000 / self.fps)] * len(rest) + [1000]
+            first.save(self.outfile, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
+
+    return Small(fps=fps)
+
+
+def _palette() -> Any:
+    """Greys, and the colours of the lines, also as they fade into light and dark at an edge."""
+    from matplotlib.colors import to_rgb
+    from PIL import Image
+
+    line = np.array([to_rgb(c) for c in COLOURS])
+    greys = np.linspace(0, 1, 48)[:, None].repeat(3, axis=1)
+    colours = np.concatenate([greys, line, *(line + (g - line) * part for part in (0.3, 0.65) for g in (0.5, 1.0))])
+    image = Image.new("P", (1, 1))
+    image.putpalette(np.round(255 * colours).astype(np.uint8).tobytes())
+    return image
 
 
 def _bar(name: str) -> Any:

@@ -66,7 +66,7 @@ def draw_landscape(axes: Any, problem: AnyProblem, bounds: Any, n: int = 200) ->
     x, y, z = surface_values(problem, bounds, n)
     heights = levels(z)
     norm = pyplot().matplotlib.colors.BoundaryNorm(heights, 256)
-    axes.contourf(x, y, z, heights, cmap=LANDSCAPE, norm=norm, alpha=0.45)
+    axes.contourf(x, y, z, heights, cmap=LANDSCAPE, norm=norm, alpha=0.38)
     axes.contour(x, y, z, heights, colors="0.45", linewidths=0.4)
     axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), xlabel="$x$", ylabel="$y$")
     size = pyplot().rcParams["lines.markersize"]

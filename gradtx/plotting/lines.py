@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.edit import adjust
+from gradtx.core.transform import Transform
 from gradtx.plotting.runs import AnyProblem, Optimizers, by_name, minima, paths
 from gradtx.plotting.style import legend_below, panels, stroke, styled
 from gradtx.solve import Step
@@ -24,6 +25,7 @@ def coordinates(
     start: Any = None,
     steps: int = 200,
     *,
+    bounds: Any = None,
     key: Any = None,
 ) -> Any:
     """Each coordinate against the steps: a row a coordinate, a column a learning rate, a line an optimizer.
@@ -31,9 +33,10 @@ def coordinates(
     Args:
         problem: what they descend on.
         optimizers: one, several, or several by name.
-        learning_rates: what their field `learning_rate` is set to; as they are, in one column, if None.
+        learning_rates: what their field `learning_rate` is set to, where they have one; as they are, in one column, if None.
         start: where they start; the problem's own start if None.
         steps: how many steps.
+        bounds: `(low, high)` of each row; the problem's own if None.
         key: what the draws of a noisy problem come from.
 
     Returns:
@@ -51,7 +54,7 @@ def coordinates(
     rows = problem.dimension
     figure, axes = panels(rows, len(rates), 0.62, sharex=True, sharey="row")
     for column, rate in enumerate(rates):
-        at_rate = {n: tx if rate is None else adjust(tx, learning_rate=rate) for n, tx in named.items()}
+        at_rate = {n: tx if rate is None else _at_rate(tx, rate) for n, tx in named.items()}
         for i, (name, run) in enumerate(paths(problem, at_rate, start, steps, key).items()):
             for row in range(rows):
                 axes[row, column].plot(_up_to_the_end(run.points[:, row], run), label=name, **stroke(i))
@@ -60,7 +63,7 @@ def coordinates(
         axes[-1, column].set_xlabel("step")
     for row in range(rows):
         name = LETTERS[row] if rows <= 3 else f"x_{{{row + 1}}}"
-        axes[row, 0].set(ylabel=f"${name}$", ylim=problem.bounds[row])
+        axes[row, 0].set(ylabel=f"${name}$", ylim=(problem.bounds if bounds is None else bounds)[row])
     legend_below(figure, axes[0, 0])
     return figure
 
@@ -154,6 +157,14 @@ def effective_rates(
         axis.set_xlabel("step")
     legend_below(figure, axes[0, 0])
     return figure
+
+
+def _at_rate(tx: Transform, rate: float) -> Transform:
+    """At another learning rate; methods that take none are as they are."""
+    try:
+        return adjust(tx, learning_rate=rate)
+    except ValueError:
+        return tx
 
 
 def _rate(step: Step) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
 from gradtx.problems.least_squares import least_squares
@@ -108,7 +109,7 @@ long_valley = Problem(
 plateau = Problem("plateau", lambda v: 1 - jnp.exp(-jnp.sum(v**2) / 2), (3.0, 2.0), 0.0, ((0.0, 0.0),), _box(-5, 5))
 cliff = Problem(
     "cliff",
-    lambda v: 0.05 * v[0] ** 2 + 0.05 * v[1] ** 2 + 100 / (1 + jnp.exp(-40 * (v[0] - 1.5))),
+    lambda v: 0.05 * v[0] ** 2 + 0.05 * v[1] ** 2 + 100 * jax.nn.sigmoid(40 * (v[0] - 1.5)),
     (1.6, 1.0),
     None,
     (),
