@@ -96,7 +96,7 @@ def convergence(
         >>> from gradtx.plotting import convergence
         >>> from gradtx.problems import rosenbrock
         >>> [a.get_ylabel() for a in convergence(rosenbrock, gradtx.adam(0.01), steps=50).axes]
-        ['distance from the minimum', '$f - \\\\min f$']
+        ['distance', '$f - \\\\min f$']
     """
     runs, there = paths(problem, optimizers, start, steps, key), minima(problem)
     figure, [axes] = panels(1, 2 if len(there) else 1, 0.72 if len(there) else 0.6)
@@ -107,7 +107,7 @@ def convergence(
             axes[0].plot(_up_to_the_end(distance, run), label=name, **stroke(i))
         axes[-1].plot(_up_to_the_end(values - (problem.minimum or 0.0), run), label=name, **stroke(i))
     if len(there):
-        axes[0].set(yscale="log", ylabel="distance from the minimum", xlabel="step")
+        axes[0].set(yscale="log", ylabel="distance", xlabel="step")
     known = problem.minimum is not None
     axes[-1].set(xlabel="step", ylabel="$f - \\min f$" if known else "$f$")
     if known:

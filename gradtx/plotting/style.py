@@ -71,7 +71,9 @@ def style(size: str = "page") -> Iterator[None]:
         "lines.markersize": 3.5 * line,
         "savefig.dpi": 110,
         "xtick.labelsize": 0.9 * letters,
+        "xtick.major.pad": 0.4 * letters,
         "ytick.labelsize": 0.9 * letters,
+        "ytick.major.pad": 0.4 * letters,
     }
     with pyplot().rc_context(settings):
         yield
@@ -97,10 +99,11 @@ def stroke(i: int) -> dict[str, Any]:
 
 
 def panels(rows: int, columns: int, tall: float = 0.8, **kwargs: Any) -> tuple[Any, Any]:
-    """A figure of the width of the style with so many panels; `tall`: height of a panel in its width."""
+    """A figure of the width of the style with so many panels; `tall`: height of a panel in its width, but not under 14 lines."""
     plt = pyplot()
     width = plt.rcParams["figure.figsize"][0]
-    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * tall * width / columns), squeeze=False, **kwargs)
+    height = max(tall * width / columns, 14 * plt.rcParams["font.size"] / 72)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * height), squeeze=False, **kwargs)
     return figure, axes
 
 
