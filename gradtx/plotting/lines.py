@@ -11,7 +11,7 @@ import numpy as np
 from gradtx.core.edit import adjust
 from gradtx.core.transform import Transform
 from gradtx.plotting.runs import AnyProblem, Optimizers, by_name, minima, paths
-from gradtx.plotting.style import legend_below, panels, stroke, styled
+from gradtx.plotting.style import by_powers_of_ten, legend_below, panels, stroke, styled
 from gradtx.solve import Step
 
 LETTERS = "xyz"
@@ -107,11 +107,12 @@ def convergence(
             axes[0].plot(_up_to_the_end(distance, run), label=name, **stroke(i))
         axes[-1].plot(_up_to_the_end(values - (problem.minimum or 0.0), run), label=name, **stroke(i))
     if len(there):
-        axes[0].set(yscale="log", ylabel="distance", xlabel="step")
+        axes[0].set(ylabel="distance", xlabel="step")
+        by_powers_of_ten(axes[0])
     known = problem.minimum is not None
     axes[-1].set(xlabel="step", ylabel="$f - \\min f$" if known else "$f$")
     if known:
-        axes[-1].set_yscale("log")
+        by_powers_of_ten(axes[-1])
     legend_below(figure, axes[0])
     return figure
 
@@ -148,7 +149,8 @@ def effective_rates(
         for i in range(problem.dimension):
             label = LETTERS[i] if problem.dimension <= 3 else f"x_{{{i + 1}}}"
             axis.plot(np.arange(1, steps + 1), run.watched[:, i], label=f"${label}$", **stroke(i))
-        axis.set(title=name, yscale="log")
+        axis.set_title(name)
+        by_powers_of_ten(axis)
     for axis in axes.flat[len(runs) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,7 +83,6 @@ def style(size: str = "page") -> Iterator[None]:
 
 def styled(make: Any) -> Any:
     """Draws in our look unless the caller has chosen a size."""
-    import functools
 
     @functools.wraps(make)
     def drawn(*args: Any, **kwargs: Any) -> Any:
@@ -105,6 +106,14 @@ def panels(rows: int, columns: int, tall: float = 0.8, **kwargs: Any) -> tuple[A
     height = max(tall * width / columns, 14 * plt.rcParams["font.size"] / 72)
     figure, axes = plt.subplots(rows, columns, figsize=(width, rows * height), squeeze=False, **kwargs)
     return figure, axes
+
+
+def by_powers_of_ten(axes: Any) -> None:
+    """A logarithmic axis for values, with numbers at powers of ten only if there are any in sight."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if math.floor(math.log10(high)) > math.ceil(math.log10(low)) - 1:
+        axes.yaxis.set_minor_formatter(pyplot().NullFormatter())
 
 
 def legend_below(figure: Any, axes: Any) -> None:

@@ -80,11 +80,14 @@ def draw_relief(axes: Any, problem: AnyProblem, bounds: Any, view: tuple[float, 
     axes.plot_surface(x, y, height, cmap="Greys", norm=norm, alpha=0.55, linewidth=0, rcount=80, ccount=80, zorder=1)
     axes.plot_wireframe(x, y, height, color="0.35", linewidth=0.25, rcount=20, ccount=20, zorder=2)
     axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), xlabel="$x$", ylabel="$y$")
-    axes.set_zlabel("$\\log_{10}(1 + f - \\min f)$" if steep else "$f$")
-    axes.tick_params(pad=0)
+    # Labels lie beyond the letters of the ticks, whose room in space does not grow with them.
+    letters = pyplot().rcParams["font.size"]
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.labelpad = 1.1 * letters - 6
         # No tick at a corner, where those of two axes would run into one another.
         axis.set_major_locator(pyplot().MaxNLocator(4, prune="both"))
+    axes.tick_params(pad=0.6 * letters - 4)
+    axes.set_zlabel("$\\log_{10}(1 + f - \\min f)$" if steep else "$f$")
     axes.view_init(*view)
     axes.set_box_aspect(None, zoom=1.0)
     return to_height
