@@ -123,7 +123,9 @@ def _show(given: argparse.Namespace) -> None:
         console.print(f"  {name:<20}{default}", highlight=False, markup=False)
     console.print("\n[bold]composed of[/bold]")
     needs = (
-        [f"give it {' and '.join(missing)}: gradtx show '{kind.__name__}({missing[0]}=…)'"] if missing else composition(call())
+        [f"give it {' and '.join(missing)}: gradtx show '{kind.__name__}({missing[0]}=…)'"]
+        if missing
+        else list(composition(call()))
     )
     for line in needs:
         console.print(f"  {line}", highlight=False, markup=False)

@@ -134,7 +134,7 @@ def _gif_writer(fps: int) -> Any:
 
         def finish(self) -> None:
             palette = _palette()
-            first, *rest = [p.convert("RGB").quantize(palette=palette, dither=0) for p in self._frames]
+            first, *rest = [p.convert("RGB").quantize(palette=palette, dither=0) for p in vars(self)["_frames"]]
             durations = [round(1000 / self.fps)] * len(rest) + [1000]
             first.save(self.outfile, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
 
