@@ -63,7 +63,8 @@ def rate_basins(
     if key is None and isinstance(problem, Stochastic):
         key = jax.random.key(0)
     keys = None if key is None else key[None]
-    runs = trajectories(problem, optimizer, first, steps, keys=keys, every=max(steps, 1), learning_rate=rates, **{name: values})
+    hyper: dict[str, Any] = {"learning_rate": rates, name: values}
+    runs = trajectories(problem, optimizer, first, steps, keys=keys, every=max(steps, 1), **hyper)
     ends = np.asarray(runs.evaluation_values)[..., -1].reshape(len(rates), len(values)).T
     gone = np.asarray(runs.diverged_at).reshape(len(rates), len(values)).T >= 0
     at_start = float(problem(first[0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from gradtx.problems.problem import Problem
 def least_squares(
     name: str,
     residuals: Callable[[jax.Array], jax.Array],
-    start: Sequence[float],
+    start: Iterable[float],
     minimum: float | None = None,
     at: Sequence[Sequence[float]] = (),
     bounds: Sequence[tuple[float, float]] | None = None,

@@ -131,7 +131,8 @@ def trajectory(
     points, values = jax.tree.map(first, start, points), first(value, values)
     if elsewhere:
         judged = jax.tree.map(first, start, judged[0]), first(value, judged[1])
-    return Trajectory(points, values, *(judged or (points, values)), carry[-1], seen)
+    evaluation_points, evaluation_values = judged or (points, values)
+    return Trajectory(points, values, evaluation_points, evaluation_values, carry[-1], seen)
 
 
 def trajectories(
