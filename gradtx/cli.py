@@ -113,6 +113,7 @@ def _show(given: argparse.Namespace) -> None:
     from rich.syntax import Syntax
 
     kind, call, missing = _bound(given.optimizer, 0.001)
+    pieces = [f"give it {' and '.join(missing)}: '{kind.__name__}({missing[0]}=…)'"] if missing else list(composition(call()))
     console = Console()
     body, _, rest = inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:")
     console.print(f"[bold]{kind.__name__}[/bold]", highlight=False)
@@ -122,12 +123,7 @@ def _show(given: argparse.Namespace) -> None:
         default = "required" if parameter.default is parameter.empty else repr(parameter.default)
         console.print(f"  {name:<20}{default}", highlight=False, markup=False)
     console.print("\n[bold]composed of[/bold]")
-    needs = (
-        [f"give it {' and '.join(missing)}: gradtx show '{kind.__name__}({missing[0]}=…)'"]
-        if missing
-        else list(composition(call()))
-    )
-    for line in needs:
+    for line in pieces:
         console.print(f"  {line}", highlight=False, markup=False)
     if references := re.search(r"References:\n(.*?)(?:\n\n|\Z)", rest, re.DOTALL):
         console.print("\n[bold]from[/bold]")
