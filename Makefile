@@ -7,6 +7,7 @@ help:
 	@echo "make demo      the main job: a vectorized sweep over optimizers and learning rates"
 	@echo "make test      the tests, at reduced sizes"
 	@echo "make test-all  the tests in full"
+	@echo "make figures   draws the pictures of docs/figures.md again"
 	@echo "make lint typecheck bench clean"
 
 # Installs again only when what it installs from has changed.
@@ -33,6 +34,9 @@ typecheck: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks.cost
+
+figures: .venv/ready
+	$(BIN)/python examples/figures.py
 
 clean:
 	rm -rf .venv runs build dist .pytest_cache .ruff_cache .hypothesis

@@ -54,6 +54,7 @@ LIBRARIES = {
     "sklearn": "training",
     "matplotlib": "plotting",
     "mpl_toolkits": "plotting",
+    "PIL": "plotting",  # which matplotlib brings
     "rich": "cli",
 }
 

@@ -20,6 +20,7 @@ class Problem:
         minimum: the least value; None if there is none.
         at: points where it is taken.
         bounds: `(low, high)` for each coordinate, to plot in.
+        residuals: if the function is a sum of squares, the vector of what is squared; None if not.
 
     Example:
         >>> from gradtx.problems import beale
@@ -34,6 +35,7 @@ class Problem:
     minimum: float | None
     at: tuple[tuple[float, ...], ...]
     bounds: tuple[tuple[float, float], ...]
+    residuals: Callable[[jax.Array], jax.Array] | None = None
 
     @property
     def dimension(self) -> int:
@@ -49,7 +51,8 @@ class Problem:
 
 
 def all_problems() -> list[Problem]:
-    """Every problem of this package."""
+    """Every problem of this package; those of any dimension at the one that they have by default."""
     import gradtx.problems as package
 
-    return [p for p in vars(package).values() if isinstance(p, Problem)]
+    of_any_dimension = [p for p in package.more_garbow_hillstrom() if p not in vars(package).values()]
+    return [p for p in vars(package).values() if isinstance(p, Problem)] + of_any_dimension

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
+from gradtx.problems.least_squares import least_squares
 from gradtx.problems.problem import Problem
 
 _box = lambda low, high, n=2: ((low, high),) * n
 
 
-def _beale(v):
+def beale_residuals(v):
     x, y = v
-    return (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2
+    return jnp.stack([1.5 - x + x * y, 2.25 - x + x * y**2, 2.625 - x + x * y**3])
+
+
+def _rosenbrock(v):
+    return jnp.stack([10 * (v[1] - v[0] ** 2), 1 - v[0]])
 
 
 def _beale_unbounded(v):
@@ -47,7 +53,7 @@ def _levy(v):
 
 
 saddle = Problem("saddle", lambda v: v[0] ** 2 - v[1] ** 2, (1.0, 1e-3), None, (), _box(-2, 2))
-beale = Problem("Beale", _beale, (1.75, 1.9), 0.0, ((3.0, 0.5),), _box(-4.5, 4.5))
+beale = least_squares("Beale", beale_residuals, (1.75, 1.9), 0.0, [(3.0, 0.5)], _box(-4.5, 4.5))
 # A misprint of Beale's function that is on record: unbounded below, and so a test of what a diverging run gets.
 beale_unbounded = Problem("Beale, unbounded variant", _beale_unbounded, (1.75, 1.9), None, (), _box(-4.5, 4.5))
 bent_bowl = Problem(
@@ -60,9 +66,7 @@ bent_bowl = Problem(
 )
 quadratic_1d = Problem("θ²", lambda v: jnp.sum(v**2), (1.0,), 0.0, ((0.0,),), _box(-2, 2, 1))
 quadratic_2d = Problem("θ₁² + θ₂²", lambda v: jnp.sum(v**2), (2.0, 3.0), 0.0, ((0.0, 0.0),), _box(-4, 4))
-rosenbrock = Problem(
-    "Rosenbrock", lambda v: (1 - v[0]) ** 2 + 100 * (v[1] - v[0] ** 2) ** 2, (-1.2, 1.0), 0.0, ((1.0, 1.0),), ((-2, 2), (-1, 3))
-)
+rosenbrock = least_squares("Rosenbrock", _rosenbrock, (-1.2, 1.0), 0.0, [(1.0, 1.0)], ((-2, 2), (-1, 3)))
 booth = Problem(
     "Booth", lambda v: (v[0] + 2 * v[1] - 7) ** 2 + (2 * v[0] + v[1] - 5) ** 2, (-5.0, 5.0), 0.0, ((1.0, 3.0),), _box(-10, 10)
 )
@@ -105,7 +109,7 @@ long_valley = Problem(
 plateau = Problem("plateau", lambda v: 1 - jnp.exp(-jnp.sum(v**2) / 2), (3.0, 2.0), 0.0, ((0.0, 0.0),), _box(-5, 5))
 cliff = Problem(
     "cliff",
-    lambda v: 0.05 * v[0] ** 2 + 0.05 * v[1] ** 2 + 100 / (1 + jnp.exp(-40 * (v[0] - 1.5))),
+    lambda v: 0.05 * v[0] ** 2 + 0.05 * v[1] ** 2 + 100 * jax.nn.sigmoid(40 * (v[0] - 1.5)),
     (1.6, 1.0),
     None,
     (),

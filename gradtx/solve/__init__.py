@@ -1,5 +1,5 @@
 """Running an optimizer on a function."""
 
-from gradtx.solve.trajectory import Trajectory, trajectory
+from gradtx.solve.trajectory import Step, Trajectory, trajectories, trajectory
 
-__all__ = ["Trajectory", "trajectory"]
+__all__ = ["Step", "Trajectory", "trajectories", "trajectory"]

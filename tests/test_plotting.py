@@ -1,0 +1,214 @@
+"""Pictures: what is drawn is what was run, legends are complete, nothing lies off the frame or on top of anything."""
+
+import builtins
+import itertools
+import pathlib
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gradtx
+from gradtx import plotting
+from gradtx.plotting.style import COLOURS, SIZES
+from gradtx.problems import beale, bent_bowl, himmelblau, noisy, rosenbrock, saddle
+from gradtx.solve import trajectory
+
+mpl = pytest.importorskip("matplotlib")
+mpl.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+ROOT = pathlib.Path(__file__).parent.parent
+PAIR = {"descent": gradtx.sgd(0.01), "mine": gradtx.chain(gradtx.scale_by_adam(), gradtx.scale_by_learning_rate(0.05))}
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+PICTURES = {
+    "contours": lambda: plotting.contours(beale, PAIR, steps=30),
+    "contours under noise": lambda: plotting.contours(noisy(saddle, 0.1), PAIR, steps=30),
+    "surface": lambda: plotting.surface(saddle, PAIR, steps=30),
+    "steep surface": lambda: plotting.surface(rosenbrock, PAIR, steps=30),
+    "coordinates": lambda: plotting.coordinates(saddle, PAIR, (0.01, 0.1), steps=30),
+    "convergence": lambda: plotting.convergence(rosenbrock, PAIR, steps=30),
+    "effective rates": lambda: plotting.effective_rates(bent_bowl, PAIR, steps=30),
+    "rate basins": lambda: plotting.rate_basins(
+        rosenbrock, gradtx.sgd(0.1, momentum=0.9), jnp.logspace(-5, -1, 12), steps=50, momentum=jnp.linspace(0, 0.99, 7)
+    ),
+    "start basins": lambda: plotting.start_basins(himmelblau, gradtx.sgd(0.01), 300, n=20),
+}
+
+
+def tick_labels(axis):
+    """Those that are drawn: matplotlib keeps some beyond the ends."""
+    low, high = sorted(axis.get_view_interval())
+    places = axis.get_majorticklocs()
+    room = 1e-6 * (high - low)
+    return [t for t, x in zip(axis.get_ticklabels(), places, strict=False) if low - room <= x <= high + room]
+
+
+def boxes(figure):
+    """The frames of everything written in a figure, in pixels; in space, where ticks out of sight have a place too, without these."""
+    figure.canvas.draw()
+    texts = [t for legend in figure.legends for t in legend.get_texts()]
+    for axes in figure.axes:
+        texts.append(axes.title)
+        if axes.name != "3d":
+            texts += [axes.xaxis.label, axes.yaxis.label, *tick_labels(axes.xaxis), *tick_labels(axes.yaxis)]
+    return {
+        f"{t.get_text()} {i}": t.get_window_extent() for i, t in enumerate(texts) if t.get_text().strip() and t.get_visible()
+    }
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", PICTURES)
+def test_nothing_overlaps_or_lies_off_the_frame(name, size):
+    if size != "page" and "surface" in name:
+        pytest.skip("drawing in space is slow; one size is enough")
+    with plotting.style(size):
+        figure = PICTURES[name]()
+        width, height = figure.canvas.get_width_height()
+        found = boxes(figure)
+    assert figure.get_size_inches()[0] == pytest.approx(SIZES[size][0])
+    for text, box in found.items():
+        assert box.x0 > -1, text
+        assert box.y0 > -1, text
+        assert box.x1 < width + 1, text
+        assert box.y1 < height + 1, text
+    named = list(found.items())
+    for i, (text, box) in enumerate(named):
+        for other, beside in named[i + 1 :]:
+            assert not box.overlaps(beside.padded(-1)), f"{text} and {other}"
+
+
+@pytest.mark.parametrize("name", [n for n in PICTURES if "basins" not in n])
+def test_legends_are_complete(name):
+    figure = PICTURES[name]()
+    shown = {t.get_text() for legend in figure.legends for t in legend.get_texts()}
+    assert shown == ({"$x$", "$y$", "$z$"} if name == "effective rates" else set(PAIR))
+
+
+def test_what_is_drawn_is_the_run():
+    figure = plotting.contours(beale, PAIR, steps=30)
+    for name, tx in PAIR.items():
+        (line,) = [a for a in figure.axes[0].lines if a.get_label() == name]
+        np.testing.assert_allclose(line.get_xydata(), trajectory(beale, tx, jnp.array(beale.start), 30).points, rtol=1e-6)
+    rows = plotting.coordinates(saddle, PAIR, (0.01, 0.1), steps=30).axes
+    wanted = trajectory(saddle, gradtx.adjust(PAIR["mine"], learning_rate=0.1), jnp.array(saddle.start), 30).points
+    np.testing.assert_allclose(rows[3].lines[1].get_ydata(), wanted[:, 1], rtol=1e-5)
+    left, right = plotting.convergence(rosenbrock, gradtx.adam(0.01), steps=30).axes
+    run = trajectory(rosenbrock, gradtx.adam(0.01), jnp.array(rosenbrock.start), 30)
+    np.testing.assert_allclose(left.lines[0].get_ydata(), np.linalg.norm(run.points - 1, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(right.lines[0].get_ydata(), run.values, rtol=1e-5)
+
+
+def test_the_effective_rate_of_gradient_descent_is_its_rate():
+    drawn = plotting.effective_rates(bent_bowl, gradtx.sgd(0.1), steps=10).axes[0].lines
+    np.testing.assert_allclose([line.get_ydata() for line in drawn], 0.1, rtol=1e-4)
+    # Adagrad's first step is the rate whatever the gradient: 0.5 over 4, 0.4 and 8.
+    adagrad = gradtx.adagrad(0.5, initial_accumulator_value=0.0, eps=0.0)
+    drawn = plotting.effective_rates(bent_bowl, adagrad, steps=10).axes[0].lines
+    np.testing.assert_allclose([line.get_ydata()[0] for line in drawn], [0.125, 1.25, 0.0625], rtol=1e-5)
+
+
+def test_a_diverging_run_ends():
+    figure = plotting.convergence(rosenbrock, {"too fast": gradtx.sgd(0.1), "fine": gradtx.sgd(1e-3)}, steps=30)
+    too_fast, fine = figure.axes[0].lines
+    assert len(too_fast.get_ydata()) < 10
+    assert len(fine.get_ydata()) == 31
+
+
+def test_basins_are_those_of_single_runs():
+    mesh = plotting.start_basins(himmelblau, gradtx.sgd(0.01), 300, n=10).axes[0].collections[0]
+    which = np.asarray(mesh.get_array()).reshape(10, 10)
+    for row, column in ((1, 1), (1, 8), (8, 1), (8, 8)):
+        start = jnp.linspace(-5, 5, 10)[jnp.array([column, row])]
+        end = trajectory(himmelblau, gradtx.sgd(0.01), start, 300).points[-1]
+        assert np.linalg.norm(end - np.array(himmelblau.at[which[row, column]])) < 0.1
+    tx, rates = gradtx.sgd(0.1, momentum=0.9), jnp.array([1e-4, 1e-3, 1.0])
+    mesh = plotting.rate_basins(rosenbrock, tx, rates, steps=50, momentum=jnp.array([0.0, 0.5])).axes[0].collections[0]
+    shown = np.ma.filled(mesh.get_array(), np.nan).reshape(2, 3)
+    one = trajectory(rosenbrock, gradtx.sgd(1e-3, momentum=0.5), jnp.array(rosenbrock.start), 50).values[-1]
+    np.testing.assert_allclose(shown[1, 1], np.log10(one), rtol=1e-5)
+    assert np.all(np.isnan(shown[:, 2]))
+
+
+@pytest.mark.parametrize("on", ["contours", "surface"])
+def test_the_frames_of_a_film_move(on, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    with plotting.style("column"):
+        path = plotting.animate(saddle, PAIR, tmp_path / "a.gif", steps=60, frames=4, on=on, progress=False)
+    with image.open(path) as film:
+        assert film.n_frames == 4
+        pictures = []
+        for i in range(4):
+            film.seek(i)
+            pictures.append(np.asarray(film.convert("RGB"), int))
+        assert film.info["duration"] == 1000
+    for before, after in itertools.pairwise(pictures):
+        assert (np.abs(before - after).max(axis=2) > 60).sum() > 20
+    # The colours of the lines are still themselves.
+    for colour in COLOURS[: len(PAIR)]:
+        rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert (np.abs(pictures[-1] - rgb).max(axis=2) < 8).sum() > 10
+
+
+def test_film_in_a_page_and_bar(tmp_path, capsys):
+    path = plotting.animate(saddle, PAIR, tmp_path / "a.html", steps=4, frames=2, fps=1)
+    assert "<script" in path.read_text()
+    assert "3/3" in capsys.readouterr().err
+
+
+def test_errors(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="gif"):
+        plotting.animate(saddle, PAIR, tmp_path / "a.png")
+    with pytest.raises(ValueError, match="3 dimensions"):
+        plotting.contours(bent_bowl, PAIR)
+    with pytest.raises(ValueError, match="no minimum"):
+        plotting.start_basins(saddle, gradtx.sgd(0.1))
+    with pytest.raises(TypeError, match="from_optax"):
+        plotting.contours(beale, {"theirs": object()})
+    with pytest.raises(ValueError, match="'column'"), plotting.style("poster"):
+        pass
+    with pytest.raises(TypeError, match="one other hyperparameter"):
+        plotting.rate_basins(beale, gradtx.sgd(0.1), [0.1])
+    with pytest.raises(ValueError, match="takes 2 numbers"):
+        plotting.contours(beale, PAIR, start=[1.0])
+    monkeypatch.setattr(mpl.animation.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
+    with pytest.raises(RuntimeError, match="ffmpeg"):
+        plotting.animate(saddle, PAIR, tmp_path / "a.mp4")
+
+
+def test_without_matplotlib(monkeypatch):
+    real = builtins.__import__
+
+    def missing(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(ModuleNotFoundError, match=r"gradtx\[plot\]"):
+        plotting.contours(beale, PAIR)
+
+
+def test_every_picture_of_the_page_is_there_and_small():
+    page = (ROOT / "docs" / "figures.md").read_text()
+    pictures = re.findall(r"\]\((figures/[^)]+)\)", page)
+    from examples import figures
+
+    assert {pathlib.Path(p).stem for p in pictures} == set(figures.PICTURES)
+    for picture in pictures:
+        size = (ROOT / "docs" / picture).stat().st_size
+        assert size < (1_000_000 if picture.endswith(".gif") else 200_000), picture
+
+
+def test_x64():
+    with jax.enable_x64(True):
+        plotting.contours(beale, PAIR, steps=5)
