@@ -52,6 +52,7 @@ LIBRARIES = {
     "flax": "training",
     "orbax": "training",
     "sklearn": "training",
+    "scipy": "sweep",
     "matplotlib": "plotting",
     "mpl_toolkits": "plotting",
     "rich": "cli",

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 
 from gradtx.sweep import store
 from gradtx.sweep.policies import Decision, Policy, Report, as_policy, full
-from gradtx.sweep.program import AXIS, Program, memory_limit
+from gradtx.sweep.program import AXIS, Program, memory_limit, program_for
 from gradtx.sweep.progress import Event, bar
 from gradtx.sweep.results import DIVERGED, DONE, STOPPED, UNFINISHED, Results, trials_to_plain
 from gradtx.sweep.trainer import Trainer
@@ -124,8 +124,10 @@ class _Sweep:
         self.mesh = Mesh(np.array(self.devices), (AXIS,)) if len(self.devices) > 1 else None
         self.on_host = self.devices[0].platform == "cpu"
         self.given_chunk = chunk
+        begin = time.perf_counter()
         self.file = None if folder is None else pathlib.Path(folder) / "checkpoint.npz"
         self.lanes = [self._lanes(trainer, g) for g in trials.groups]
+        self.tracing = time.perf_counter() - begin
         self.names = self.lanes[0].program.metrics
         self.metric = metric or self.names[0]
         if self.metric not in self.names:
@@ -137,7 +139,7 @@ class _Sweep:
         self.diverged_at = np.full(count, -1, np.int64)
         self.stopped_at = np.zeros(count, np.int64)
         self.copies: list[tuple[int, int, int]] = []
-        self.seconds = 0.0
+        self.seconds, self.compiled_before = 0.0, self._compiling()
         self.identity = self._identity()
         if self.file is not None and self.file.exists():
             self._resume()
@@ -145,7 +147,7 @@ class _Sweep:
     def _lanes(self, trainer: Trainer, group: Group) -> _Lanes:
         frozen, varying = group.frozen()
         varying = [_at_home(x) for x in varying]
-        program = Program(trainer, frozen, varying, self.trials.values(group.rows[:1]), self.mesh)
+        program = program_for(trainer, frozen, varying, self.trials.values(group.rows[:1]), self.mesh)
         return _Lanes(group, program, varying, np.arange(len(group.rows)))
 
     # Running
@@ -213,7 +215,9 @@ class _Sweep:
         decision = answer if isinstance(answer, Decision) else Decision(np.asarray(answer))
         keep = np.asarray(decision.keep)
         if keep.shape != running.shape or keep.dtype != bool:
-            raise ValueError(f"run: the policy must keep by a mask of {len(running)} booleans, it gave {keep.dtype}{list(keep.shape)}.")
+            raise ValueError(
+                f"run: the policy must keep by a mask of {len(running)} booleans, it gave {keep.dtype}{list(keep.shape)}."
+            )
         source = np.arange(len(running)) if decision.source is None else np.asarray(decision.source)
         own = source == np.arange(len(running))
         keep = keep & running & (report.alive | ~own)
@@ -354,7 +358,12 @@ class _Sweep:
         for a in arrays.values():
             digest.update(np.ascontiguousarray(a).tobytes())
         shapes = [[list(map(str, (x.shape, x.dtype))) for x in lanes.program.carry_shapes(1)] for lanes in self.lanes]
-        same: dict[str, Any] = {"trials": digest.hexdigest(), "steps": self.steps, "rungs": self.rungs, "policy": self.policy.name}
+        same: dict[str, Any] = {
+            "trials": digest.hexdigest(),
+            "steps": self.steps,
+            "rungs": self.rungs,
+            "policy": self.policy.name,
+        }
         same |= {"metric": self.metric, "mode": self.mode, "chunk": self.given_chunk, "devices": len(self.devices)}
         return same | {"the trainer's carry": hashlib.sha256(json.dumps(shapes).encode()).hexdigest()}
 
@@ -398,9 +407,10 @@ class _Sweep:
             if len(lanes.index):
                 shapes = lanes.program.carry_shapes(1)
                 self._cut(lanes, [arrays[f"carry {i} {k}"] for k in range(len(shapes))])
-        for name, values in data["columns"].items():
-            if columns[name].dtype.kind == "f":
-                columns[name] = np.asarray(values)
+        for name, values in data["columns"].items():  # population-based training changes numbers
+            columns[name] = columns[name].copy()
+            numbers = [i for i, x in enumerate(values) if isinstance(x, float)]
+            columns[name][numbers] = [values[i] for i in numbers]
         self.trials = dataclasses.replace(self.trials, groups=tuple(x.group for x in self.lanes), columns=columns)
 
     # Telling
@@ -426,7 +436,7 @@ class _Sweep:
 
     def results(self) -> Results:
         at, curves = np.array(self.rungs[: self.done]), {n: c[:, : self.done] for n, c in self.curves.items()}
-        seconds = {"running": self.seconds, "compiling": self._compiling()}
+        seconds = {"running": self.seconds, "compiling": self.tracing + self._compiling() - self.compiled_before}
         fate = (self.status, self.diverged_at, self.stopped_at, self.metric, self.mode)
         return Results(self.trials, at, curves, *fate, tuple(self.copies), seconds)
 

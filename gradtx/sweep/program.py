@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,17 +27,16 @@ class Program:
     (the data) goes in as arguments that all lanes share, and is put on the devices once.
     """
 
-    def __init__(self, trainer: Trainer, frozen: Frozen, varying: Sequence[Any], values: dict[str, Any], mesh: Mesh | None) -> None:
+    def __init__(
+        self, trainer: Trainer, frozen: Frozen, varying: Sequence[Any], values: dict[str, Any], mesh: Mesh | None
+    ) -> None:
         self.mesh = mesh
-        self.seconds = 0.0
+        self.seconds = 0.0  # spent compiling, ever
         self._compiled: dict[tuple[str, int], Any] = {}
         self._placed: dict[int, Any] = {}
         lane = lambda x: jax.ShapeDtypeStruct(np.shape(x)[1:], jax.dtypes.canonicalize_dtype(x.dtype))
         trial = Trial([lane(x) for x in varying], {n: lane(v) for n, v in values.items()}, _int(), frozen)
-        self._trial_structure = jax.tree.structure(trial)
-        begin = time.perf_counter()
         self._trace(trainer, trial)
-        self.seconds += time.perf_counter() - begin
 
     def _trace(self, trainer: Trainer, trial: Trial) -> None:
         def start(trial: Trial) -> Any:
@@ -45,15 +45,14 @@ class Program:
         carry = jax.eval_shape(start, trial)
         self.structure = jax.tree.structure(carry)
         kinds = [_key_kind(x) for x in jax.tree.leaves(carry)]
-        plain = lambda carry: [x if k is None else jax.random.key_data(x) for x, k in zip(jax.tree.leaves(carry), kinds, strict=True)]
+        plain = lambda carry: [
+            x if k is None else jax.random.key_data(x) for x, k in zip(jax.tree.leaves(carry), kinds, strict=True)
+        ]
         whole = lambda leaves: jax.tree.unflatten(
-            self.structure, [x if k is None else jax.random.wrap_key_data(x, impl=k) for x, k in zip(leaves, kinds, strict=True)]
+            self.structure,
+            [x if k is None else jax.random.wrap_key_data(x, impl=k) for x, k in zip(leaves, kinds, strict=True)],
         )
         self.metrics = _check(trainer, trial, carry)
-
-        def measured(carry: Any) -> dict[str, jax.Array]:
-            out = trainer.evaluate(carry)
-            return out if isinstance(out, dict) else {"loss": out}
 
         def advance(leaves: list[Any], trial: Trial, begin: jax.Array, end: jax.Array) -> Any:
             def body(t: jax.Array, state: Any) -> Any:
@@ -66,7 +65,7 @@ class Program:
 
             first = (leaves, jnp.zeros((), jnp.float32), jnp.full((), -1, jnp.int32))
             leaves, total, bad = jax.lax.fori_loop(begin, end, body, first)
-            outcome = {n: jnp.asarray(v).astype(jnp.float32) for n, v in measured(whole(leaves)).items()}
+            outcome = {n: jnp.asarray(v).astype(jnp.float32) for n, v in _named(trainer.evaluate(whole(leaves))).items()}
             return leaves, {"train": total / (end - begin).astype(jnp.float32), "diverged_at": bad, "metrics": outcome}
 
         # Numbers settle in strongly typed arrays, so that the loop's carry keeps its types.
@@ -124,6 +123,19 @@ class Program:
         return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
 
 
+_programs: weakref.WeakKeyDictionary[Trainer, dict[Any, Program]] = weakref.WeakKeyDictionary()
+
+
+def program_for(trainer: Trainer, frozen: Frozen, varying: Sequence[Any], values: dict[str, Any], mesh: Mesh | None) -> Program:
+    """The program of this trainer for this structure, as long as the trainer lives: another sweep with it doesn't compile again."""
+    shapes = tuple((np.shape(x)[1:], str(x.dtype)) for x in varying)
+    key = (frozen, shapes, tuple((n, str(v.dtype)) for n, v in values.items()), mesh, jax.config.jax_enable_x64)
+    made = _programs.setdefault(trainer, {})
+    if key not in made:
+        made[key] = Program(trainer, frozen, varying, values, mesh)
+    return made[key]
+
+
 def _hoisted(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[..., Any], list[Any], Any]:
     """The function of one lane with what it closes over as its first argument, that, and the shapes that come out."""
     closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
@@ -150,17 +162,24 @@ def _check(trainer: Trainer, trial: Trial, carry: Any) -> list[str]:
     for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(carry), jax.tree.leaves(after), strict=True):
         if (a.shape, a.dtype) != (b.shape, b.dtype):
             where = jax.tree_util.keystr(path)
-            raise TypeError(
-                f"sweep: step changes the carry at {where}: init makes {_words(a)}, step returns {_words(b)}."
-            )
+            raise TypeError(f"sweep: step changes the carry at {where}: init makes {_words(a)}, step returns {_words(b)}.")
     _check_scalar("the loss that step returns", loss)
-    measured = jax.eval_shape(trainer.evaluate, carry)
-    named = measured if isinstance(measured, dict) else {"loss": measured}
-    if not named:
-        raise TypeError("sweep: evaluate measures nothing.")
-    for name, x in named.items():
+    names: list[str] = []  # in the trainer's order, which a dictionary loses on its way through JAX
+
+    def evaluate(carry: Any) -> dict[str, Any]:
+        measured = _named(trainer.evaluate(carry))
+        names.extend(measured)
+        return measured
+
+    for name, x in jax.eval_shape(evaluate, carry).items():
         _check_scalar(f"evaluate's {name!r}", x)
-    return list(named)
+    if not names or "train" in names:
+        raise ValueError(f"sweep: evaluate measures {names}; it must measure something, and 'train' is the loss of training.")
+    return names
+
+
+def _named(measured: Any) -> dict[str, Any]:
+    return measured if isinstance(measured, dict) else {"loss": measured}
 
 
 def _check_scalar(what: str, x: Any) -> None:
@@ -177,7 +196,9 @@ def _int() -> jax.ShapeDtypeStruct:
 
 
 def _weakless(tree: Any) -> Any:
-    return jax.tree.map(lambda x: x if _key_kind(x) is not None else jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree)
+    return jax.tree.map(
+        lambda x: x if _key_kind(x) is not None else jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree
+    )
 
 
 def _key_kind(x: Any) -> Any:

@@ -160,7 +160,9 @@ class Results:
             ModuleNotFoundError: pyarrow isn't there.
         """
         arrow, parquet = _needed("pyarrow"), _needed("pyarrow.parquet")
-        plain = {n: c if c.dtype != object else np.array([None if x is None else str(x) for x in c]) for n, c in self.table().items()}
+        plain = {
+            n: c if c.dtype != object else np.array([None if x is None else str(x) for x in c]) for n, c in self.table().items()
+        }
         parquet.write_table(arrow.table(plain), path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -203,7 +205,9 @@ class Results:
 def versions() -> dict[str, str]:
     """Of Python and the libraries that decide on numbers."""
     names = [n for n in ("gradtx", "jax", "jaxlib", "numpy", "flax") if _installed(n)]
-    return {"python": platform.python_version(), "platform": jax.default_backend()} | {n: importlib.metadata.version(n) for n in names}
+    return {"python": platform.python_version(), "platform": jax.default_backend()} | {
+        n: importlib.metadata.version(n) for n in names
+    }
 
 
 def trials_to_plain(trials: Trials) -> tuple[Any, dict[str, np.ndarray]]:
@@ -218,7 +222,9 @@ def trials_to_plain(trials: Trials) -> tuple[Any, dict[str, np.ndarray]]:
     return {"groups": groups, "columns": columns, "extra": list(trials.extra)}, arrays
 
 
-def trials_from_plain(data: Any, arrays: Mapping[str, np.ndarray], functions: Mapping[str, Callable[..., Any]] | None) -> Trials:
+def trials_from_plain(
+    data: Any, arrays: Mapping[str, np.ndarray], functions: Mapping[str, Callable[..., Any]] | None
+) -> Trials:
     """The trials that `trials_to_plain` wrote."""
     groups = []
     for i, g in enumerate(data["groups"]):

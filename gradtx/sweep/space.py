@@ -197,7 +197,10 @@ def _drawn(who: str, points: np.ndarray, axes: Mapping[str, Any]) -> Space:
         if not isinstance(axis, Distribution):
             raise ValueError(f"{who}: {name} = {axis!r} is no distribution; a list is drawn from with choice(...).")
     return Space(
-        {name: tuple(axis.quantile(float(u)) for u in column) for (name, axis), column in zip(axes.items(), points.T, strict=True)}
+        {
+            name: tuple(axis.quantile(float(u)) for u in column)
+            for (name, axis), column in zip(axes.items(), points.T, strict=True)
+        }
     )
 
 

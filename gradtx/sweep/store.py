@@ -41,7 +41,9 @@ def write(path: str | os.PathLike[str], kind: str, data: Any, arrays: Mapping[st
             with contextlib.suppress(OSError):
                 os.unlink(name)
         if isinstance(error, OSError):
-            raise OSError(error.errno, f"{path} could not be written ({error.strerror}); what was there is untouched") from error
+            raise OSError(
+                error.errno, f"{path} could not be written ({error.strerror}); what was there is untouched"
+            ) from error
         raise
 
 
@@ -52,7 +54,7 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.nda
         ValueError: the file is cut off, corrupt, or something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             head = json.loads(file["head"].tobytes())
             if head["format"] != "gradtx " + kind or head["version"] != 1:
                 raise ValueError(f"it is {head['format']!r}, version {head['version']}, not 'gradtx {kind}', version 1")

@@ -133,7 +133,9 @@ class Trials:
             b = other.columns.get(name, _objects([None] * second))
             columns[name] = _objects([*a, *b])
         columns["seed"] = columns["seed"].astype(np.int64)
-        columns["setting"] = np.concatenate([self.columns["setting"], other.columns["setting"] + self.columns["setting"].max() + 1])
+        columns["setting"] = np.concatenate(
+            [self.columns["setting"], other.columns["setting"] + self.columns["setting"].max() + 1]
+        )
         moved = [dataclasses.replace(g, rows=g.rows + first) for g in other.groups]
         return Trials(_merged([*self.groups, *moved]), columns, tuple(dict.fromkeys([*self.extra, *other.extra])))
 
@@ -248,7 +250,9 @@ def made(optimizer: Any, fields: Mapping[str, Any]) -> Any:
             raise ValueError(f"trials: {optimizer.__name__} has no field {unknown[0]!r}; it has {list(kinds)}.")
         tx = optimizer(**top)
         if not isinstance(tx, Node):
-            raise TypeError(f"trials: {optimizer!r} makes {tx!r}, which is no optimizer of gradtx; Optax's go in by from_optax.")
+            raise TypeError(
+                f"trials: {optimizer!r} makes {tx!r}, which is no optimizer of gradtx; Optax's go in by from_optax."
+            )
         fields = {n: v for n, v in fields.items() if "." in n}
     else:
         tx = optimizer
@@ -315,13 +319,12 @@ def _hashable(x: Any) -> Any:
 
 def _objects(items: Sequence[Any]) -> np.ndarray:
     """A column: numbers as numbers, all else as it is."""
-    if items and all(type(x) is float for x in items):
-        return np.asarray(items, np.float64)
-    if items and all(type(x) is int for x in items):
-        return np.asarray(items, np.int64)
+    items = [x.item() if isinstance(x, np.generic) else x for x in items]
+    if items and len(kinds := {type(x) for x in items}) == 1 and kinds <= {float, int}:
+        return np.asarray(items)
     out = np.empty(len(items), object)
     for i, x in enumerate(items):
-        out[i] = x.item() if isinstance(x, np.generic) else x
+        out[i] = x
     return out
 
 
