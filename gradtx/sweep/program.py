@@ -42,9 +42,15 @@ class Program:
         def start(trial: Trial) -> Any:
             return trainer.init(trial, jax.random.key(trial.seed))
 
-        carry = jax.eval_shape(start, trial)
+        kinds: list[Any] = []  # of each leaf that is a random key: how it is made from its data
+
+        def first_look(trial: Trial) -> Any:
+            carry = start(trial)
+            kinds.extend(jax.random.key_impl(x) if _is_key(x) else None for x in jax.tree.leaves(carry))
+            return carry
+
+        carry = jax.eval_shape(first_look, trial)
         self.structure = jax.tree.structure(carry)
-        kinds = [_key_kind(x) for x in jax.tree.leaves(carry)]
         plain = lambda carry: [
             x if k is None else jax.random.key_data(x) for x, k in zip(jax.tree.leaves(carry), kinds, strict=True)
         ]
@@ -129,7 +135,7 @@ _programs: weakref.WeakKeyDictionary[Trainer, dict[Any, Program]] = weakref.Weak
 def program_for(trainer: Trainer, frozen: Frozen, varying: Sequence[Any], values: dict[str, Any], mesh: Mesh | None) -> Program:
     """The program of this trainer for this structure, as long as the trainer lives: another sweep with it doesn't compile again."""
     shapes = tuple((np.shape(x)[1:], str(x.dtype)) for x in varying)
-    key = (frozen, shapes, tuple((n, str(v.dtype)) for n, v in values.items()), mesh, jax.config.jax_enable_x64)
+    key = (frozen, shapes, tuple((n, str(v.dtype)) for n, v in values.items()), mesh, str(jnp.result_type(float)))
     made = _programs.setdefault(trainer, {})
     if key not in made:
         made[key] = Program(trainer, frozen, varying, values, mesh)
@@ -196,14 +202,11 @@ def _int() -> jax.ShapeDtypeStruct:
 
 
 def _weakless(tree: Any) -> Any:
-    return jax.tree.map(
-        lambda x: x if _key_kind(x) is not None else jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree
-    )
+    return jax.tree.map(lambda x: x if _is_key(x) else jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree)
 
 
-def _key_kind(x: Any) -> Any:
-    is_key = hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-    return jax.random.key_impl(x) if is_key else None
+def _is_key(x: Any) -> bool:
+    return hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
 
 
 def memory_limit(devices: Sequence[Any]) -> int:

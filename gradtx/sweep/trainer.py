@@ -148,8 +148,9 @@ def supervised(
     """The usual case: inputs and targets, a model, a loss.
 
     Args:
-        model: a Flax linen module, or a pair of functions `init(key, x) -> params`, `apply(params, x) -> outputs`. Collections beside
-            the parameters (batch statistics) are kept; `train=` is given to a module whose call takes it.
+        model: a Flax linen module; a function from `nnx.Rngs` to an nnx module; or a pair of functions `init(key, x) -> params`,
+            `apply(params, x) -> outputs`. Batch statistics and the like are kept. A linen module whose call takes `train=` is given it; an
+            nnx one is put in training or evaluation mode.
         train: inputs and targets to train on.
         test: those to be judged by.
         loss: from outputs and targets to a scalar.
@@ -211,8 +212,12 @@ def _functions(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     if isinstance(model, tuple):
         init, apply = model
         return lambda key, x: (init(key, x), {}), lambda params, rest, x, key: (apply(params, x), rest)
+    if inspect.isfunction(model):
+        from gradtx.training.functional import nnx_functions
+
+        return nnx_functions(model)
     if not (hasattr(model, "init") and hasattr(model, "apply")):
-        raise TypeError(f"supervised: {model!r} is neither a linen module nor a pair of functions (init, apply).")
+        raise TypeError(f"supervised: {model!r} is no linen module, no function that makes an nnx one, no pair (init, apply).")
     takes_train = "train" in inspect.signature(type(model).__call__).parameters
 
     def make(key: Any, x: Any) -> Any:
