@@ -140,9 +140,10 @@ class _Sweep:
         self.stopped_at = np.zeros(count, np.int64)
         self.copies: list[tuple[int, int, int]] = []
         self.seconds, self.compiled_before = 0.0, self._compiling()
-        self.identity = self._identity()
-        if self.file is not None and self.file.exists():
-            self._resume()
+        if self.file is not None:
+            self.identity = self._identity()
+            if self.file.exists():
+                self._resume()
 
     def _lanes(self, trainer: Trainer, group: Group) -> _Lanes:
         frozen, varying = group.frozen()

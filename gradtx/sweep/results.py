@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import importlib
 import importlib.metadata
 import os
@@ -60,7 +61,7 @@ class Results:
     mode: str
     copies: tuple[tuple[int, int, int], ...] = ()
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    versions: Mapping[str, str] = dataclasses.field(default_factory=lambda: versions())
+    versions: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(versions()))
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -202,6 +203,7 @@ class Results:
         )
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Of Python and the libraries that decide on numbers."""
     names = [n for n in ("gradtx", "jax", "jaxlib", "numpy", "flax") if _installed(n)]
@@ -218,7 +220,7 @@ def trials_to_plain(trials: Trials) -> tuple[Any, dict[str, np.ndarray]]:
         arrays[f"rows {i}"] = g.rows
         for j, leaf in enumerate(jax.tree.leaves(g.optimizer)):
             arrays[f"leaf {i} {j}"] = np.asarray(leaf)
-    columns = {n: [_plain(x) for x in c] for n, c in trials.columns.items()}
+    columns = {n: c.tolist() if c.dtype != object else [_plain(x) for x in c] for n, c in trials.columns.items()}
     return {"groups": groups, "columns": columns, "extra": list(trials.extra)}, arrays
 
 
