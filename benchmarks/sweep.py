@@ -29,7 +29,6 @@ from gradtx.sweep import (
     minimizing,
     run,
     shuffled,
-    successive_halving,
     supervised,
     trials,
     values,
@@ -229,7 +228,6 @@ def selection():
     policies = {
         "hyperband": hyperband(STEPS // 16, 4),
         "hyperband, four brackets": hyperband(STEPS // 27, 3),
-        "halving": successive_halving(STEPS // 4, 4),
     }
     out = {n: {"score over the best full one's": [], "steps over all": []} for n in policies}
     for seed in track(range(5), "selection"):

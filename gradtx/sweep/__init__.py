@@ -1,6 +1,7 @@
 """Many optimizers at once: spaces, the engine, policies, results."""
 
 from gradtx.sweep.engine import run
+from gradtx.sweep.importance import importance
 from gradtx.sweep.policies import (
     Decision,
     Policy,
@@ -51,6 +52,7 @@ __all__ = [
     "full",
     "grid",
     "hyperband",
+    "importance",
     "integer",
     "linear",
     "log",

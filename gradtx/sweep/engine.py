@@ -154,19 +154,18 @@ class _Sweep:
     # Running
 
     def go(self, callbacks: Sequence[Callable[[Event], None]]) -> None:
-        began, work = time.perf_counter(), 0
+        work, seconds = 0, 0.0
         try:
             while self.done < len(self.rungs) and any(len(x.index) for x in self.lanes):
-                begin = time.perf_counter()
-                compiling = self._compiling()
+                begin, compiling = time.perf_counter(), self._compiling()
                 work += self._rung()
-                self.seconds += time.perf_counter() - begin - (self._compiling() - compiling)
+                seconds += time.perf_counter() - begin - (self._compiling() - compiling)
                 if self.file is not None:
                     self._save(self.file)
-                self._tell(callbacks, work, time.perf_counter() - began)
+                self._tell(callbacks, work, seconds)
         except KeyboardInterrupt:
-            # What was half done since the last rung is not kept; the rung itself is, here and in the folder.
-            return
+            pass  # What was half done since the last rung is not kept; the rung itself is, here and in the folder.
+        self.seconds = seconds
 
     def _rung(self) -> int:
         """All that run advance to the next rung; then the policy decides. Returns the steps done by all."""
@@ -383,7 +382,7 @@ class _Sweep:
         plain, leaves = trials_to_plain(self.trials)
         arrays |= {f"trials {n}": a for n, a in leaves.items()}
         data = {"identity": self.identity, "done": self.done, "chunks": [x.chunk for x in self.lanes], "copies": self.copies}
-        data |= {"seconds": self.seconds, "columns": plain["columns"]}
+        data |= {"columns": plain["columns"]}
         store.write(file, "sweep", data, arrays)
 
     def _resume(self) -> None:
@@ -393,7 +392,7 @@ class _Sweep:
             raise ValueError(
                 f"run: {self.file} is of another sweep: {', '.join(different)} differ. It was left as it is; give another folder."
             )
-        self.done, self.seconds = data["done"], data["seconds"]
+        self.done = data["done"]
         self.copies = [(s, r, c) for s, r, c in data["copies"]]
         self.status = np.array([s.decode() for s in arrays["status"].view("S12")], object)
         self.diverged_at, self.stopped_at = arrays["diverged_at"].copy(), arrays["stopped_at"].copy()
