@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -686,6 +687,36 @@ def test_eight_devices_give_what_one_gives():
     command = [sys.executable, "-c", textwrap.dedent(DEVICES)]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+PROCESSES = """
+    import sys, jax
+    jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
+    from tests.test_sweep import *
+    assert len(jax.devices()) == 2 and len(jax.local_devices()) == 1
+    how = dict(steps=40, every=10, policy=successive_halving(10, 2), devices=jax.devices(), chunk=8)
+    results = run(small(), rates(20), **how, folder=sys.argv[3])
+    if jax.process_index() == 0:
+        results.save(sys.argv[3] + "/two.npz")
+"""
+
+
+def test_two_processes_give_what_one_gives(tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    command = [sys.executable, "-c", textwrap.dedent(PROCESSES), address]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    where = dict(cwd=Path(__file__).parents[1], env=environment, stderr=subprocess.PIPE, text=True)
+    both = [subprocess.Popen([*command, str(i), str(tmp_path)], **where) for i in (0, 1)]
+    for process in both:
+        _, words = process.communicate(timeout=300)
+        assert process.returncode == 0, words
+    one = run(small(), rates(20), 40, every=10, policy=successive_halving(10, 2), chunk=8)
+    two = Results.load(tmp_path / "two.npz")
+    for name in one.curves:
+        np.testing.assert_allclose(one.curves[name], two.curves[name], rtol=1e-5, err_msg=name)
+    np.testing.assert_array_equal(one.status, two.status)
 
 
 @pytest.mark.parametrize("count", [8, 256 if FULL else 64])

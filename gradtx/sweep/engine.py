@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 
 from gradtx.sweep import store
 from gradtx.sweep.policies import Decision, Policy, Report, as_policy, full
-from gradtx.sweep.program import AXIS, Program, memory_limit, program_for
+from gradtx.sweep.program import AXIS, Program, memory_limit, program_for, to_host
 from gradtx.sweep.progress import Event, bar
 from gradtx.sweep.results import DIVERGED, DONE, STOPPED, UNFINISHED, Results, trials_to_plain
 from gradtx.sweep.trainer import Trainer
@@ -52,8 +52,9 @@ def run(
         metric: by which of the trainer's measurements trials are judged; the first if None.
         mode: "min" or "max".
         chunk: how many trials run at once; as many as the compiled program says will fit if None.
-        devices: among which the trials are dealt out; JAX's default device if None.
-        folder: where the sweep is saved at each rung. If one is there that was cut off, it goes on from its last rung.
+        devices: among which the trials are dealt out, those of all processes too; JAX's default device if None.
+        folder: where the sweep is saved at each rung (by the first process; all must see it). If one is there that was cut off, it
+            goes on from its last rung.
         progress: shows a bar.
         callbacks: called with an `Event` at each rung.
 
@@ -68,7 +69,7 @@ def run(
     sweep = _Sweep(trainer, trials, steps, every, as_policy(policy or full()), metric, mode, chunk, devices, folder)
     sweep.go([*([bar] if progress else []), *callbacks])
     results = sweep.results()
-    if folder is not None:
+    if folder is not None and jax.process_index() == 0:
         results.save(pathlib.Path(folder) / "results.npz")
     return results
 
@@ -122,7 +123,7 @@ class _Sweep:
         self.rungs = sorted({r for r in asked if 0 < r < steps} | {steps})
         self.devices = list(devices) if devices is not None else jax.devices()[:1]
         self.mesh = Mesh(np.array(self.devices), (AXIS,)) if len(self.devices) > 1 else None
-        self.on_host = self.devices[0].platform == "cpu"
+        self.on_host = self.devices[0].platform == "cpu" or jax.process_count() > 1
         self.given_chunk = chunk
         begin = time.perf_counter()
         self.file = None if folder is None else pathlib.Path(folder) / "checkpoint.npz"
@@ -180,13 +181,13 @@ class _Sweep:
                 carry = lanes.program.start(trial, size) if lanes.carries is None else lanes.carries[i]
                 carry, outcome = lanes.program.advance(carry, trial, begin, end, size)
                 if len(parts) > 1:
-                    carry = [np.asarray(x) for x in carry]
+                    carry = [to_host(x) for x in carry]
                 carries.append(carry)
                 outcomes.append((lanes.group.rows[part], outcome))
             advanced.append(carries)
         # From here on it is host work; only now is anything changed, so that an interrupt before leaves the last rung whole.
         work = 0
-        outcomes = [(rows, jax.tree.map(np.asarray, outcome)) for rows, outcome in outcomes]
+        outcomes = [(rows, jax.tree.map(to_host, outcome)) for rows, outcome in outcomes]
         for lanes, carries in zip(self.lanes, advanced, strict=True):
             lanes.carries = carries
         for rows, outcome in outcomes:
@@ -339,7 +340,7 @@ class _Sweep:
         """The leaves of all chunks without their padding."""
         pieces = [p[:n] for p, n in zip(pieces, counts, strict=True)] if len(pieces) > 1 else pieces
         if self.on_host or len(pieces) > 1:
-            return np.concatenate([np.asarray(p) for p in pieces]) if len(pieces) > 1 else np.asarray(pieces[0])
+            return np.concatenate([to_host(p) for p in pieces]) if len(pieces) > 1 else to_host(pieces[0])
         return pieces[0]
 
     def _cut(self, lanes: _Lanes, leaves: list[Any]) -> None:
@@ -378,12 +379,13 @@ class _Sweep:
             if lanes.carries is not None and len(lanes.index):
                 for k in range(len(lanes.carries[0])):
                     joined = self._joined([c[k] for c in lanes.carries], counts)
-                    arrays[f"carry {i} {k}"] = np.asarray(joined)[: sum(counts)]
+                    arrays[f"carry {i} {k}"] = to_host(joined)[: sum(counts)]
         plain, leaves = trials_to_plain(self.trials)
         arrays |= {f"trials {n}": a for n, a in leaves.items()}
         data = {"identity": self.identity, "done": self.done, "chunks": [x.chunk for x in self.lanes], "copies": self.copies}
         data |= {"columns": plain["columns"]}
-        store.write(file, "sweep", data, arrays)
+        if jax.process_index() == 0:
+            store.write(file, "sweep", data, arrays)
 
     def _resume(self) -> None:
         assert self.file is not None

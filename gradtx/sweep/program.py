@@ -81,7 +81,8 @@ class Program:
 
     def start(self, trial: Trial, size: int) -> list[Any]:
         """The carries of new trials."""
-        return self._get("start", size, (trial,))(self._constants("start"), *self._place((trial,)))
+        trial = self._place(trial)
+        return self._get("start", size, (trial,))(self._constants("start"), trial)
 
     def advance(self, leaves: list[Any], trial: Trial, begin: int, end: int, size: int) -> tuple[list[Any], Any]:
         """The carries some steps later (the old ones are given away), the mean loss of training, and what `evaluate` says."""
@@ -104,7 +105,7 @@ class Program:
     def _get(self, which: str, size: int, arguments: tuple[Any, ...]) -> Any:
         if (which, size) not in self._compiled:
             begin = time.perf_counter()
-            function, constants, _ = self._start if which == "start" else self._advance
+            function = (self._start if which == "start" else self._advance)[0]
             axes = (0,) if which == "start" else (0, 0, None, None)
             mapped = jax.vmap(function, in_axes=(None, *axes))
             if self.mesh is not None:
@@ -112,7 +113,9 @@ class Program:
                 specs = (shared, *(shared if a is None else lanes for a in axes))
                 mapped = jax.shard_map(mapped, mesh=self.mesh, in_specs=specs, out_specs=lanes, check_vma=False)
             donated = (1,) if which == "advance" else ()
-            self._compiled[which, size] = jax.jit(mapped, donate_argnums=donated).lower(constants, *arguments).compile()
+            self._compiled[which, size] = (
+                jax.jit(mapped, donate_argnums=donated).lower(self._constants(which), *arguments).compile()
+            )
             self.seconds += time.perf_counter() - begin
         return self._compiled[which, size]
 
@@ -207,6 +210,15 @@ def _weakless(tree: Any) -> Any:
 
 def _is_key(x: Any) -> bool:
     return hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def to_host(x: Any) -> np.ndarray:
+    """An array as NumPy's, from all processes if it is spread over several."""
+    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+        from jax.experimental.multihost_utils import process_allgather
+
+        return np.asarray(process_allgather(x, tiled=True))
+    return np.asarray(x)
 
 
 def memory_limit(devices: Sequence[Any]) -> int:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import pathlib
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -27,19 +26,17 @@ def write(path: str | os.PathLike[str], kind: str, data: Any, arrays: Mapping[st
     head = json.dumps({"format": "gradtx " + kind, "version": 1, "data": data, "arrays": kinds})
     # As bytes: NumPy's own format doesn't know bfloat16.
     raw = {f"a{i}": np.frombuffer(np.ascontiguousarray(a).tobytes(), np.uint8) for i, a in enumerate(arrays.values())}
-    name = None
+    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-            name = file.name
+        with open(part, "wb") as file:
             np.savez(file, head=np.frombuffer(head.encode(), np.uint8), **raw)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        os.replace(part, path)
     except BaseException as error:
-        if name is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
+        with contextlib.suppress(OSError):
+            part.unlink()
         if isinstance(error, OSError):
             raise OSError(
                 error.errno, f"{path} could not be written ({error.strerror}); what was there is untouched"
