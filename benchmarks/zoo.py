@@ -1,6 +1,6 @@
 """Every optimizer of the table: how near it comes to its equations, and what it does on three tasks. Writes docs/zoo.md.
 
-Handwritten digits (examples/demo.py's classifier), a quadratic and Rosenbrock's function, each over 25 learning rates in one compiled program.
+Handwritten digits (examples/demo.py's classifier), a quadratic and Rosenbrock's function, each over 25 learning rates in one sweep.
 """
 
 import dataclasses
@@ -16,12 +16,13 @@ from rich.progress import track
 
 import gradtx
 from benchmarks.machine import RESULTS, machine
-from examples.demo import RATES, SEEDS, STEPS, digits, trainer
+from examples.demo import RATES, SEEDS, STEPS, classifying
 from gradtx.problems import quadratic_2d, rosenbrock
-from gradtx.solve import trajectory
+from gradtx.sweep import minimizing, run, trials
 from tests.optimizers import TABLE
 from tests.running import STEPS as COMPARED
-from tests.running import gradient, run
+from tests.running import gradient
+from tests.running import run as compared
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 
@@ -30,7 +31,7 @@ def difference(row) -> float:
     """Between the optimizer and its NumPy loop, both in float64: the largest, relative to numbers over one."""
     wanted = row.reference(gradient, row.start, COMPARED, **row.settings)
     with jax.enable_x64(True):
-        got = np.asarray(jax.jit(lambda x: run(row.tx, x))(jnp.asarray(row.start)))
+        got = np.asarray(jax.jit(lambda x: compared(row.tx, x))(jnp.asarray(row.start)))
     return float(np.max(np.abs(got - wanted) / np.maximum(1, np.abs(wanted))))
 
 
@@ -41,11 +42,6 @@ def named(rows) -> dict:
         if isinstance(row.tx, gradtx.Recipe) and "learning_rate" in row.tx._kinds:
             found.setdefault(type(row.tx).__name__, row)
     return found
-
-
-def over_rates(f):
-    """The outcomes of `f(optimizer)` at all rates."""
-    return jax.jit(lambda tx: jax.vmap(lambda rate: f(gradtx.adjust(tx, learning_rate=rate)))(RATES))
 
 
 def state_bytes(tx) -> float:
@@ -70,24 +66,22 @@ class Outcome:
     rosenbrock: float
 
 
-def outcome(tx, classify) -> Outcome:
-    loss, accuracy = (np.asarray(a) for a in classify(tx))
+def outcome(tx, classifier) -> Outcome:
+    results = run(classifier, trials(tx, learning_rate=RATES, seeds=SEEDS), STEPS, every=STEPS, metric="accuracy", mode="max")
     # By accuracy, since that is what the claim is about; a rate counts only if all seeds came through.
-    mean = np.where(np.isfinite(loss).all(axis=1), accuracy.mean(axis=1), 0)
-    best = int(np.argmax(mean))
-    values = [
-        np.asarray(over_rates(lambda tx, p=p, n=n: trajectory(p, tx, jnp.array(p.start), n).values[-1])(tx))
+    best = results.best()
+    least = [
+        float(np.nanmin(run(minimizing(p), trials(tx, learning_rate=RATES), n, every=n).final()))
         for p, n in ((quadratic_2d, 1000), (rosenbrock, 5000))
     ]
-    least = [float(np.nanmin(v)) for v in values]
-    return Outcome(summary(tx), state_bytes(tx), float(RATES[best]), float(mean[best]), float(accuracy[best].std()), *least)
+    rate = best.values["learning_rate"]
+    return Outcome(summary(tx), state_bytes(tx), rate, best.score, best.deviation, *least)
 
 
 def main() -> None:
-    train = trainer(digits(), STEPS)
-    classify = over_rates(lambda tx: jax.vmap(lambda seed: train(tx, seed))(jnp.arange(SEEDS)))
+    classifier = classifying()
     differences = {row.name: difference(row) for row in track(TABLE, "equations")}
-    outcomes = {name: outcome(row.tx, classify) for name, row in track(named(TABLE).items(), "tasks")}
+    outcomes = {name: outcome(row.tx, classifier) for name, row in track(named(TABLE).items(), "tasks")}
     RESULTS.mkdir(exist_ok=True)
     data = {"differences": differences, "outcomes": {k: dataclasses.asdict(v) for k, v in outcomes.items()}}
     (RESULTS / "zoo.json").write_text(json.dumps({**machine(), **data}, indent=1) + "\n")
@@ -103,7 +97,7 @@ def write(differences, outcomes) -> None:
         "",
         "## What each does on three tasks",
         "",
-        f"Digits: a hidden layer of 32, {STEPS} steps of 64 images, test accuracy at the best of {len(RATES)} rates from 1e-5 to 10, mean and spread over "
+        f"Digits: a hidden layer of 32, {STEPS} steps of 64 images, test accuracy at the best of {len(RATES.options)} rates from 1e-5 to 10, mean and spread over "
         f"{SEEDS} seeds; bold where it is more than a point under Adam's. Quadratic: x² + y² from (2, 3), 1000 steps; Rosenbrock's function: 5000 steps from "
         "(-1.2, 1); each the least final value over the rates. State: bytes a parameter for a large float32 matrix.",
         "",

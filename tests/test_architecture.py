@@ -51,7 +51,8 @@ LIBRARIES = {
     "optax": "interop",
     "flax": "training",
     "orbax": "training",
-    "sklearn": "training",
+    "sklearn": "training sweep",
+    "scipy": "sweep",
     "matplotlib": "plotting",
     "mpl_toolkits": "plotting",
     "PIL": "plotting",  # which matplotlib brings

@@ -1,0 +1,138 @@
+"""Pictures of sweeps. Each draws on axes, given or new, and returns them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradtx.sweep.importance import importance
+from gradtx.sweep.results import STOPPED, Results
+
+
+def response(results: Results, name: str, metric: str | None = None, ax: Any = None) -> Any:
+    """The last measurement against one hyperparameter: a line for each optimizer through the means over the seeds, a band from the least to the most.
+
+    Args:
+        results: of a sweep.
+        name: the hyperparameter, a column of the table.
+        metric: what is drawn; what trials are judged by if None.
+        ax: axes to draw on.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    ax = _axes(ax)
+    metric, columns = metric or results.metric, results.trials.columns
+    x, y = _numbers(results, name), np.where(results.status == "diverged", np.nan, results.final(metric))
+    for label in dict.fromkeys(columns["optimizer"]):
+        mine = (columns["optimizer"] == label) & ~np.isnan(x)
+        at = np.unique(x[mine])
+        rows = [y[mine & (x == v)] for v in at]
+        whole = np.array([not np.isnan(r).any() for r in rows])
+        if not whole.any():
+            continue
+        at, rows = at[whole], [r for r, w in zip(rows, whole, strict=True) if w]
+        (line,) = ax.plot(at, [r.mean() for r in rows], marker=".", label=label)
+        ax.fill_between(at, [r.min() for r in rows], [r.max() for r in rows], color=line.get_color(), alpha=0.2, linewidth=0)
+    ax.set(xlabel=name, ylabel=metric, xscale=_scale(x), yscale=_scale(y))
+    ax.legend()
+    return ax
+
+
+def heat_map(results: Results, x: str, y: str, metric: str | None = None, ax: Any = None) -> Any:
+    """The last measurement over two hyperparameters, the mean over all else: cells for a grid, points for draws. Crosses: diverged.
+
+    Args:
+        results: of a sweep.
+        x: a column of the table.
+        y: another.
+        metric: what is drawn; what trials are judged by if None.
+        ax: axes to draw on.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    ax = _axes(ax)
+    metric = metric or results.metric
+    a, b = _numbers(results, x), _numbers(results, y)
+    lost = results.status == "diverged"
+    value = np.where(lost, np.nan, results.final(metric))
+    norm = "log" if _scale(value) == "log" else None
+    across, up = np.unique(a), np.unique(b)
+    if len(across) * len(up) <= len(results):
+        cells = np.full((len(up), len(across)), np.nan)
+        for i, j in np.ndindex(cells.shape):
+            here = (b == up[i]) & (a == across[j])
+            if here.any() and not lost[here].any():
+                cells[i, j] = value[here].mean()
+        drawn = ax.pcolormesh(across, up, cells, shading="nearest", norm=norm)
+    else:
+        drawn = ax.scatter(a[~lost], b[~lost], c=value[~lost], norm=norm)
+    ax.plot(a[lost], b[lost], "x", color="tab:red", markersize=5)
+    ax.figure.colorbar(drawn, ax=ax, label=metric)
+    ax.set(xlabel=x, ylabel=y, xscale=_scale(across), yscale=_scale(up))
+    return ax
+
+
+def learning_curves(results: Results, metric: str | None = None, ax: Any = None) -> Any:
+    """Every trial's curve; stopped and diverged ones faded, the best setting's in front.
+
+    Args:
+        results: of a sweep.
+        metric: what is drawn; what trials are judged by if None.
+        ax: axes to draw on.
+    """
+    ax = _axes(ax)
+    metric = metric or results.metric
+    curves, best = results.curves[metric], results.best().rows
+    for i, curve in enumerate(curves):
+        faded = results.status[i] in (STOPPED, "diverged")
+        if i not in best:
+            ax.plot(results.at, curve, color="0.5" if faded else "C0", alpha=0.3 if faded else 0.5, linewidth=0.8)
+            if faded and results.stopped_at[i]:
+                last = np.flatnonzero(np.isfinite(curve))
+                ax.plot(results.at[last[-1:]], curve[last[-1:]], ".", color="0.5", alpha=0.3, markersize=3)
+    for i in best:
+        ax.plot(results.at, curves[i], color="C1", linewidth=2, label="best setting" if i == best[0] else None)
+    ax.set(xlabel="step", ylabel=metric, yscale=_scale(curves))
+    ax.legend()
+    return ax
+
+
+def what_mattered(results: Results, ax: Any = None) -> Any:
+    """Bars of `importance`: how much worse a random forest explains the scores with one column permuted.
+
+    Args:
+        results: of a sweep.
+        ax: axes to draw on.
+    """
+    ax = _axes(ax)
+    falls = importance(results)
+    ax.barh(list(falls)[::-1], list(falls.values())[::-1])
+    ax.set(xlabel="permutation importance (fall of R²)")
+    return ax
+
+
+def _axes(ax: Any) -> Any:
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(layout="constrained")[1]
+
+
+def _numbers(results: Results, name: str) -> np.ndarray:
+    columns = results.trials.columns
+    if name not in columns:
+        raise ValueError(f"plotting: there is no column {name!r}; there are {list(columns)}.")
+    try:
+        return np.array([np.nan if x is None else float(x) for x in columns[name]])
+    except (TypeError, ValueError):
+        raise ValueError(f"plotting: the column {name!r} holds what is no number; draw against another.") from None
+
+
+def _scale(x: np.ndarray) -> str:
+    """Logarithmic where numbers are positive and span more than a decade and a half."""
+    x = x[np.isfinite(x)]
+    return "log" if len(x) and x.min() > 0 and x.max() / x.min() > 30 else "linear"
