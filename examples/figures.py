@@ -56,7 +56,7 @@ LEAVING = {
     "RMSprop": gradtx.rmsprop(0.01),
     "Adam": gradtx.adam(0.01),
 }
-NEAR_BEALE = ((-0.7, 4.2), (-2.2, 2.2))
+NEAR_BEALE = ((-0.7, 4.2), (-2.9, 2.3))
 
 
 def beale_contours():

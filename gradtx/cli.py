@@ -198,7 +198,7 @@ def optimizers() -> dict[str, Any]:
         for name, kind in vars(gradtx).items()
         if isinstance(kind, type)
         and issubclass(kind, gradtx.Recipe)
-        and "learning_rate" in kind._kinds
+        and not {"learning_rate", "max_learning_rate"}.isdisjoint(kind._kinds)
         and kind.__module__.startswith("gradtx.optimizers.")
         and not name.startswith("scale_by_")
     }

@@ -137,6 +137,11 @@ def test_basins_are_those_of_single_runs():
     one = trajectory(rosenbrock, gradtx.sgd(1e-3, momentum=0.5), jnp.array(rosenbrock.start), 50).values[-1]
     np.testing.assert_allclose(shown[1, 1], np.log10(one), rtol=1e-5)
     assert np.all(np.isnan(shown[:, 2]))
+    scales = [
+        plotting.rate_basins(rosenbrock, tx, rates, steps=5, momentum=values).axes[0].get_yscale()
+        for values in (jnp.array([0.1, 0.2, 0.3]), jnp.array([0.1, 0.2, 0.4]))
+    ]
+    assert scales == ["linear", "log"]
 
 
 @pytest.mark.parametrize("on", ["contours", "surface"])

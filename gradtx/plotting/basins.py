@@ -77,6 +77,8 @@ def rate_basins(
     axes.set_facecolor(DIVERGED)
     mesh = axes.pcolormesh(np.asarray(rates), np.asarray(values), shown, cmap=HEAT, shading="nearest", rasterized=True)
     axes.set(xscale="log", xlabel="learning rate", ylabel=name)
+    if _geometric(np.asarray(values)):
+        axes.set_yscale("log")
     label = f"$\\log_{{10}}(f - \\min f)$ after {steps} steps" if lowest is not None else f"$f$ after {steps} steps"
     axes.figure.colorbar(mesh, ax=axes, label=label)
     if gone.any():
@@ -149,3 +151,10 @@ def start_basins(
     if alone:
         legend_below(axes.figure, axes)
     return axes.figure
+
+
+def _geometric(values: np.ndarray) -> bool:
+    """Whether numbers are spaced by a factor, and not by a difference."""
+    if len(values) < 3 or (values <= 0).any():
+        return False
+    return bool(np.ptp(np.diff(np.log(values))) < 1e-3 * np.abs(np.diff(np.log(values))).max())

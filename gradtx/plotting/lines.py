@@ -52,7 +52,7 @@ def coordinates(
     named = by_name(optimizers)
     rates = [None] if learning_rates is None else list(learning_rates)
     rows = problem.dimension
-    figure, axes = panels(rows, len(rates), 0.62, sharex=True, sharey="row")
+    figure, axes = panels(rows, len(rates), 0.62 if len(rates) > 1 else 0.3, sharex=True, sharey="row")
     for column, rate in enumerate(rates):
         at_rate = {n: tx if rate is None else _at_rate(tx, rate) for n, tx in named.items()}
         for i, (name, run) in enumerate(paths(problem, at_rate, start, steps, key).items()):
