@@ -709,9 +709,14 @@ def test_two_processes_give_what_one_gives(tmp_path):
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     where = dict(cwd=Path(__file__).parents[1], env=environment, stderr=subprocess.PIPE, text=True)
     both = [subprocess.Popen([*command, str(i), str(tmp_path)], **where) for i in (0, 1)]
-    for process in both:
-        _, words = process.communicate(timeout=300)
-        assert process.returncode == 0, words
+    try:
+        for process in both:
+            _, words = process.communicate(timeout=300)
+            assert process.returncode == 0, words
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
     one = run(small(), rates(20), 40, every=10, policy=successive_halving(10, 2), chunk=8)
     two = Results.load(tmp_path / "two.npz")
     for name in one.curves:
