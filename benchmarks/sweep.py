@@ -137,8 +137,9 @@ def classification():
         "ours over vmap, compiling included": min(a[0] + a[1] for a, _ in pairs) / min(b[0] + b[1] for _, b in pairs),
         "sequential scans over ours": best["sequential scans"]["running"] / best["ours"]["running"],
         "Python loop over ours": best["Python loop"]["running"] / best["ours"]["running"],
-        "largest difference of final losses from vmap's": float(
-            np.abs(rows["ours"][0][2] - rows["vmap of a scan"][0][2]).max()
+        # Large rates are chaotic: there the last bit of a sum decides.
+        "median relative difference of final losses from vmap's": float(
+            np.median(np.abs(rows["ours"][0][2] / rows["vmap of a scan"][0][2] - 1))
         ),
         "note": f"the Python loop is timed on {runs} of {SETTINGS} settings and scaled",
     }

@@ -5,10 +5,12 @@ import functools
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import flax.linen as nn
@@ -444,6 +446,18 @@ def test_a_sweep_goes_on_where_it_was_cut_off(tmp_path, policy, chunk):
             assert whole.optimizer(i) == again.optimizer(i)
         # What is finished isn't run again.
         assert_same(run(small(), t, **how, folder=folder, callbacks=[lambda e: pytest.fail("ran again")]), whole)
+
+
+def test_ctrl_c_gives_what_there_is(tmp_path):
+    def soon(event):
+        if event.report.step == 200:
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    results = run(small(), rates(8), 10**7, every=200, folder=tmp_path, callbacks=[soon])
+    assert results.interrupted
+    assert results.at[-1] >= 200
+    assert np.isfinite(results.final()).all()
+    assert_same(Results.load(tmp_path / "results.npz"), results)
 
 
 KILLED = """

@@ -91,12 +91,12 @@ class Program:
         return self._get("advance", size, (leaves, trial, *steps))(self._constants("advance"), leaves, trial, *steps)
 
     def bytes(self, leaves: list[Any], trial: Trial, size: int) -> int:
-        """What the program for so many lanes needs at once, by its own account."""
+        """What the program for so many lanes needs at once on all devices, by its own account."""
         analysis = self._get("advance", size, (leaves, trial, np.int32(0), np.int32(1))).memory_analysis()
         if analysis is None:
             return 0
         used = analysis.argument_size_in_bytes + analysis.output_size_in_bytes + analysis.temp_size_in_bytes
-        return int(used - analysis.alias_size_in_bytes)
+        return int(used - analysis.alias_size_in_bytes) * (1 if self.mesh is None else self.mesh.size)  # it tells of one device
 
     def carry_shapes(self, size: int) -> list[jax.ShapeDtypeStruct]:
         """The carry of so many lanes, without making it."""
