@@ -453,7 +453,7 @@ def test_ctrl_c_gives_what_there_is(tmp_path):
         if event.report.step == 200:
             threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 
-    results = run(small(), rates(8), 10**7, every=200, folder=tmp_path, callbacks=[soon])
+    results = run(small(), rates(8), 10**6, every=200, folder=tmp_path, callbacks=[soon])
     assert results.interrupted
     assert results.at[-1] >= 200
     assert np.isfinite(results.final()).all()
