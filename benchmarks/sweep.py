@@ -1,6 +1,7 @@
 """Sweeps beside what people write by hand: time, memory, how it grows, how equal rows are, what Hyperband saves.
 
 Figures that are compared are measured in turns, and the quickest of each is taken. Prints tables and writes benchmarks/results/sweep.json.
+`python -m benchmarks.sweep surface growth` measures these parts anew.
 """
 
 import json
@@ -226,7 +227,7 @@ def equality(steps=100):
 def selection():
     """Hyperband and halving against the full sweep: five draws of 64 rates, each setting judged by the mean over five seeds."""
     trainer = supervised(MODEL, TRAIN, TEST, batch=BATCHES)
-    policies = {"hyperband": hyperband(STEPS // 10, 4)}
+    policies = {"hyperband(31, 4)": hyperband(STEPS // 16, 4), "hyperband(50, 4)": hyperband(STEPS // 10, 4)}
     out = {n: {"score over the best full one's": [], "steps over all": []} for n in policies}
     for seed in track(range(5), "selection"):
         t = trials(gradtx.adam, learning_rate=loguniform(1e-4, 1e-1), samples=SETTINGS, seed=seed, seeds=5)
@@ -242,7 +243,9 @@ PARTS = {f.__name__: f for f in (memory, surface, classification, equality, grow
 
 
 def main() -> None:
-    data = {**machine(), "note": "measured in turns, the quickest taken; other work ran on the machine"}
+    file = RESULTS / "sweep.json"
+    data = json.loads(file.read_text()) if file.exists() else {}
+    data |= {**machine(), "note": "measured in turns, the quickest taken; other work ran on the machine"}
     for name in sys.argv[1:] or PARTS:
         data[name] = PARTS[name]()
         table = Table("figure", "value", title=name)
@@ -252,9 +255,8 @@ def main() -> None:
                 json.dumps(value) if isinstance(value, dict) else f"{value:.4g}" if isinstance(value, float) else str(value),
             )
         Console().print(table)
-        if len(sys.argv) == 1:
-            RESULTS.mkdir(exist_ok=True)
-            (RESULTS / "sweep.json").write_text(json.dumps(data, indent=1) + "\n")
+        RESULTS.mkdir(exist_ok=True)
+        file.write_text(json.dumps(data, indent=1) + "\n")
 
 
 if __name__ == "__main__":
