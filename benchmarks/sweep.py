@@ -1,6 +1,7 @@
 """Sweeps beside what people write by hand: time, memory, how it grows, how equal rows are, what Hyperband saves.
 
 Figures that are compared are measured in turns, and the quickest of each is taken. Prints tables and writes benchmarks/results/sweep.json.
+`python -m benchmarks.sweep surface growth` measures these parts anew.
 """
 
 import json
@@ -137,8 +138,9 @@ def classification():
         "ours over vmap, compiling included": min(a[0] + a[1] for a, _ in pairs) / min(b[0] + b[1] for _, b in pairs),
         "sequential scans over ours": best["sequential scans"]["running"] / best["ours"]["running"],
         "Python loop over ours": best["Python loop"]["running"] / best["ours"]["running"],
-        "largest difference of final losses from vmap's": float(
-            np.abs(rows["ours"][0][2] - rows["vmap of a scan"][0][2]).max()
+        # Large rates are chaotic: there the last bit of a sum decides.
+        "median relative difference of final losses from vmap's": float(
+            np.median(np.abs(rows["ours"][0][2] / rows["vmap of a scan"][0][2] - 1))
         ),
         "note": f"the Python loop is timed on {runs} of {SETTINGS} settings and scaled",
     }
@@ -225,10 +227,7 @@ def equality(steps=100):
 def selection():
     """Hyperband and halving against the full sweep: five draws of 64 rates, each setting judged by the mean over five seeds."""
     trainer = supervised(MODEL, TRAIN, TEST, batch=BATCHES)
-    policies = {
-        "hyperband": hyperband(STEPS // 16, 4),
-        "hyperband, four brackets": hyperband(STEPS // 27, 3),
-    }
+    policies = {"hyperband(31, 4)": hyperband(STEPS // 16, 4), "hyperband(50, 4)": hyperband(STEPS // 10, 4)}
     out = {n: {"score over the best full one's": [], "steps over all": []} for n in policies}
     for seed in track(range(5), "selection"):
         t = trials(gradtx.adam, learning_rate=loguniform(1e-4, 1e-1), samples=SETTINGS, seed=seed, seeds=5)
@@ -240,11 +239,13 @@ def selection():
     return out
 
 
-PARTS = {f.__name__: f for f in (classification, surface, growth, memory, equality, selection)}
+PARTS = {f.__name__: f for f in (memory, surface, classification, equality, growth, selection)}
 
 
 def main() -> None:
-    data = {**machine(), "note": "measured in turns, the quickest taken; other work ran on the machine"}
+    file = RESULTS / "sweep.json"
+    data = json.loads(file.read_text()) if file.exists() else {}
+    data |= {**machine(), "note": "measured in turns, the quickest taken; other work ran on the machine"}
     for name in sys.argv[1:] or PARTS:
         data[name] = PARTS[name]()
         table = Table("figure", "value", title=name)
@@ -254,9 +255,8 @@ def main() -> None:
                 json.dumps(value) if isinstance(value, dict) else f"{value:.4g}" if isinstance(value, float) else str(value),
             )
         Console().print(table)
-    if len(sys.argv) == 1:
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "sweep.json").write_text(json.dumps(data, indent=1) + "\n")
+        file.write_text(json.dumps(data, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -89,9 +89,9 @@ def show(results, path) -> None:
         axis.fill_between(RATES.options, shown.min(axis=1), shown.max(axis=1), alpha=0.3, color="C0")
         axis.plot(RATES.options, shown.mean(axis=1), color="C0")
         axis.axhline(chance, color="0.6", linewidth=0.8, linestyle=":")
-        axis.set(title=name, xscale="log", yscale="log", ylim=(1e-3, 12))
-    figure.supxlabel("learning rate")
-    figure.supylabel(f"training loss, mean of the last of {STEPS} steps (dotted: chance; top edge: diverged)")
+        axis.set(title=name, xscale="log", yscale="log", ylim=(1e-2, 12))
+    figure.supxlabel("learning rate (dotted: chance; top edge: diverged)")
+    figure.supylabel(f"training loss over the last {STEPS // 10} of {STEPS} steps")
     figure.savefig(path, dpi=130)
     Console().print(table)
 

@@ -91,12 +91,12 @@ class Program:
         return self._get("advance", size, (leaves, trial, *steps))(self._constants("advance"), leaves, trial, *steps)
 
     def bytes(self, leaves: list[Any], trial: Trial, size: int) -> int:
-        """What the program for so many lanes needs at once, by its own account."""
+        """What the program for so many lanes needs at once on all devices, by its own account."""
         analysis = self._get("advance", size, (leaves, trial, np.int32(0), np.int32(1))).memory_analysis()
         if analysis is None:
             return 0
         used = analysis.argument_size_in_bytes + analysis.output_size_in_bytes + analysis.temp_size_in_bytes
-        return int(used - analysis.alias_size_in_bytes)
+        return int(used - analysis.alias_size_in_bytes) * (1 if self.mesh is None else self.mesh.size)  # it tells of one device
 
     def carry_shapes(self, size: int) -> list[jax.ShapeDtypeStruct]:
         """The carry of so many lanes, without making it."""
@@ -123,13 +123,22 @@ class Program:
         constants = (self._start if which == "start" else self._advance)[1]
         for x in constants:
             if id(x) not in self._placed:
-                self._placed[id(x)] = x if self.mesh is None else jax.device_put(x, NamedSharding(self.mesh, PartitionSpec()))
+                self._placed[id(x)] = self._place(x, PartitionSpec())
         return [self._placed[id(x)] for x in constants]
 
-    def _place(self, tree: Any) -> Any:
+    def _place(self, tree: Any, spec: PartitionSpec = PartitionSpec(AXIS)) -> Any:  # noqa: B008
         if self.mesh is None:
             return tree
-        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
+        sharding = NamedSharding(self.mesh, spec)
+
+        def one(x: Any) -> Any:
+            if isinstance(x, jax.Array) and x.sharding == sharding:
+                return x
+            # Every process has the whole and takes its part; device_put would first compare them with each other.
+            host = np.asarray(x)
+            return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+        return jax.tree.map(one, tree)
 
 
 _programs: weakref.WeakKeyDictionary[Trainer, dict[Any, Program]] = weakref.WeakKeyDictionary()
@@ -222,13 +231,23 @@ def to_host(x: Any) -> np.ndarray:
 
 
 def memory_limit(devices: Sequence[Any]) -> int:
-    """What a sweep may use of the memory of its devices together: four fifths of what is free."""
-    stats = devices[0].memory_stats()
+    """What a sweep may use of the memory of its devices together: four fifths of what is free where there is least."""
+    mine = [d for d in devices if d.process_index == jax.process_index()]
+    stats = mine[0].memory_stats()
     if stats and "bytes_limit" in stats:
-        return int(0.8 * len(devices) * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+        free = len(devices) * (stats["bytes_limit"] - stats.get("bytes_in_use", 0))
+    else:
+        free = _free_on_host()
+    if jax.process_count() > 1:  # all must come to the same chunks
+        from jax.experimental.multihost_utils import process_allgather
+
+        free = int(np.min(process_allgather(np.int32(free >> 20)))) << 20
+    return int(0.8 * free)
+
+
+def _free_on_host() -> int:
     try:
         with open("/proc/meminfo") as file:  # what sysconf calls free leaves out what the system only caches
-            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
-        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return int(0.8 * free)
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -131,7 +131,7 @@ class Results:
             float(scores[chosen]),
             float(table[f"{self.metric}_deviation"][chosen]),
             rows,
-            {n: self.trials.columns[n][rows[0]] for n in names},
+            {n: self.trials.columns[n][rows[:1]].tolist()[0] for n in names},
         )
 
     def optimizer(self, row: int) -> Any:
