@@ -175,7 +175,7 @@ def trials(
         >>> t = trials(adamw, learning_rate=loguniform(1e-5, 1e-1), b2=values(0.99, 0.999), samples=4, seeds=3)
         >>> len(t), t.optimizer.learning_rate.shape
         (24, (24,))
-        >>> t.row(0).b2, t.row(3).b2
+        >>> t.row(0).b2, t.row(12).b2
         (0.99, 0.999)
     """
     drawn = [s for s in [space_of(axes, samples, seed, sampler)] if s is not None]
