@@ -32,7 +32,6 @@ def closed():
 
 PICTURES = {
     "contours": lambda: plotting.contours(beale, PAIR, steps=30),
-    "contours under noise": lambda: plotting.contours(noisy(saddle, 0.1), PAIR, steps=30),
     "surface": lambda: plotting.surface(saddle, PAIR, steps=30),
     "steep surface": lambda: plotting.surface(rosenbrock, PAIR, steps=30),
     "coordinates": lambda: plotting.coordinates(saddle, PAIR, (0.01, 0.1), steps=30),
@@ -115,6 +114,15 @@ def test_the_effective_rate_of_gradient_descent_is_its_rate():
     adagrad = gradtx.adagrad(0.5, initial_accumulator_value=0.0, eps=0.0)
     drawn = plotting.effective_rates(bent_bowl, adagrad, steps=10).axes[0].lines
     np.testing.assert_allclose([line.get_ydata()[0] for line in drawn], [0.125, 1.25, 0.0625], rtol=1e-5)
+
+
+def test_a_noisy_problem_is_drawn_by_its_values_and_descended_by_its_draws():
+    figure = plotting.contours(noisy(saddle, 0.1), gradtx.sgd(0.01), steps=30, key=jax.random.key(3))
+    (line,) = [a for a in figure.axes[0].lines if a.get_label() == "sgd"]
+    start = jnp.array(saddle.start)
+    wanted = trajectory(noisy(saddle, 0.1), gradtx.sgd(0.01), start, 30, key=jax.random.key(3)).points
+    np.testing.assert_allclose(line.get_xydata(), wanted, rtol=1e-6)
+    assert np.abs(wanted - trajectory(saddle, gradtx.sgd(0.01), start, 30).points).max() > 1e-4
 
 
 def test_a_diverging_run_ends():
