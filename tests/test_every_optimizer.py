@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gradtx.testing import PROPERTIES
+from tests.conftest import FULL
 from tests.optimizers import TABLE, every_optimizer
 from tests.running import STEPS, gradient, run, value
 
@@ -43,7 +44,11 @@ def test_agrees_with_optax(row, dtype):
     np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
 
 
-@every_optimizer
+# By default one row of each kind; another setting of the same pieces has its properties tried in the full suite.
+KINDS = TABLE if FULL else list({type(row.tx): row for row in reversed(TABLE)}.values())[::-1]
+
+
+@pytest.mark.parametrize("row", KINDS, ids=lambda row: row.name)
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_property(row, name):
     PROPERTIES[name](row.subject)
