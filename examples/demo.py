@@ -73,8 +73,13 @@ def main() -> None:
 
 def show(results, path) -> None:
     """The table, and the loss against the rate with a band over the seeds."""
+    seconds = ", ".join(f"{s:.1f} s {doing}" for doing, s in results.seconds.items())
     table = Table(
-        "optimizer", "best rate", "test accuracy", "diverged", title=f"{len(RATES.options)} rates x {SEEDS} seeds each"
+        "optimizer",
+        "best rate",
+        "test accuracy",
+        "diverged",
+        title=f"{len(RATES.options)} rates x {SEEDS} seeds each; {seconds}",
     )
     figure, axes = plt.subplots(3, 5, figsize=(13, 7), sharex=True, sharey=True, layout="constrained")
     chance = float(np.log(10))
