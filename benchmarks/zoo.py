@@ -26,6 +26,17 @@ from tests.running import run as compared
 
 # Mapped over the settings on a CPU of two cores their decompositions came to a standstill (jaxlib 0.10.2); their equations are below.
 LEFT_OUT = ("shampoo", "soap", "galore", "kron")
+# Why some stay more than a point under Adam.
+WHY = {
+    "fromage": "a fixed relative step for every array, without momentum",
+    "rprop": "for full batches: the signs of a mini-batch's gradient change by chance",
+    "noisy_sgd": "its noise is there to leave saddles, not to end low in 200 steps",
+    "optimistic_gradient_descent": "for games; without an adversary it doubles the noise of a mini-batch",
+    "acprop": "divides by a second moment that excludes the present gradient, from an eps of 1e-16 on: its first steps are wild",
+    "sophia": "its Hessian is drawn every tenth step, twenty times in this short run",
+    "adafactor": "its steps are relative to the parameters' size, which for biases is zero at the start",
+    "dion": "the table's setting is of rank 1",
+}
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 
 
@@ -116,6 +127,8 @@ def write(differences, outcomes) -> None:
         lines.append(
             f"| `{name}` | {o.summary} | {o.state_bytes:.3g} | {o.best_rate:.2g} | {accuracy} | {o.quadratic:.1e} | {o.rosenbrock:.1e} |"
         )
+    low = [name for name, o in outcomes.items() if o.accuracy < best_adam - 0.01]
+    lines += ["", "More than a point under Adam:", "", *(f"- `{name}`: {WHY.get(name, 'not understood')}." for name in low)]
     lines += [
         "",
         "## How near each comes to its equations",
