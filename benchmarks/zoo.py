@@ -128,7 +128,12 @@ def write(differences, outcomes) -> None:
             f"| `{name}` | {o.summary} | {o.state_bytes:.3g} | {o.best_rate:.2g} | {accuracy} | {o.quadratic:.1e} | {o.rosenbrock:.1e} |"
         )
     low = [name for name, o in outcomes.items() if o.accuracy < best_adam - 0.01]
-    lines += ["", "More than a point under Adam:", "", *(f"- `{name}`: {WHY.get(name, 'not understood')}." for name in low)]
+    lines += [
+        "",
+        "More than a point under Adam, and what we take for the reason (not tested):",
+        "",
+        *(f"- `{name}`: {WHY.get(name, 'not understood')}." for name in low),
+    ]
     lines += [
         "",
         "## How near each comes to its equations",
