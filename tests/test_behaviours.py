@@ -1,7 +1,5 @@
 """What the literature says of the methods, on numbers; more of it stands in test_problems.py and test_numbers.py."""
 
-import time
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -180,18 +178,11 @@ def test_scheduled_momentum_avoids_the_swings():
     assert rising.values[-1] < 0.01 * low.values[-1]
 
 
-def test_many_starts_in_one_program_beat_a_loop():
+def test_many_starts_in_one_program_end_as_in_numpy():
     # 10,000 starts on Beale's function (1000 steps in full, 100 otherwise) against NumPy's loop over steps, itself vectorized over starts.
     n, steps = 10_000, 1000 if FULL else 100
     starts = np.random.default_rng(0).uniform(-1, 1, size=(n, 2)).astype(np.float32)
-    compiled = lambda: trajectories(
-        beale, gradtx.adam(0.01), jnp.asarray(starts), steps, every=steps
-    ).points.block_until_ready()
-    compiled()
-    begin = time.perf_counter()
-    ends = np.asarray(compiled())[:, -1]
-    ours = time.perf_counter() - begin
-    begin = time.perf_counter()
+    ends = np.asarray(trajectories(beale, gradtx.adam(0.01), jnp.asarray(starts), steps, every=steps).points)[:, -1]
     x, m, v = starts.copy(), np.zeros_like(starts), np.zeros_like(starts)
     for t in range(1, steps + 1):
         a, b = x.T
@@ -205,7 +196,4 @@ def test_many_starts_in_one_program_beat_a_loop():
         )
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         x = x - 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-    loop = time.perf_counter() - begin
     np.testing.assert_allclose(np.median(np.abs(ends - x)), 0, atol=1e-3)
-    print(f"{n} starts x {steps} steps: {ours:.3f} s compiled, {loop:.3f} s in NumPy")
-    assert ours < 3 * loop  # on a busy machine; the note has the numbers
