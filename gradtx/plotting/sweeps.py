@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from gradtx.plotting.style import stroke
 from gradtx.sweep.importance import importance
 from gradtx.sweep.results import STOPPED, Results
 
 
 def response(results: Results, name: str, metric: str | None = None, ax: Any = None) -> Any:
     """The last measurement against one hyperparameter: a line for each optimizer through the means over the seeds, a band from the least to the most.
+
+    What the policy stopped early is a faint dot, since it was measured after fewer steps.
 
     Args:
         results: of a sweep.
@@ -25,16 +28,19 @@ def response(results: Results, name: str, metric: str | None = None, ax: Any = N
     ax = _axes(ax)
     metric, columns = metric or results.metric, results.trials.columns
     x, y = _numbers(results, name), np.where(results.status == "diverged", np.nan, results.final(metric))
-    for label in dict.fromkeys(columns["optimizer"]):
-        mine = (columns["optimizer"] == label) & ~np.isnan(x)
+    stopped = results.status == STOPPED
+    for i, label in enumerate(dict.fromkeys(columns["optimizer"])):
+        known = (columns["optimizer"] == label) & ~np.isnan(x)
+        early, mine = known & stopped, known & ~stopped
+        ax.plot(x[early], y[early], ".", color=stroke(i)["color"], alpha=0.35, markersize=4)
         at = np.unique(x[mine])
         rows = [y[mine & (x == v)] for v in at]
         whole = np.array([not np.isnan(r).any() for r in rows])
         if not whole.any():
             continue
         at, rows = at[whole], [r for r, w in zip(rows, whole, strict=True) if w]
-        (line,) = ax.plot(at, [r.mean() for r in rows], marker=".", label=label)
-        ax.fill_between(at, [r.min() for r in rows], [r.max() for r in rows], color=line.get_color(), alpha=0.2, linewidth=0)
+        ax.plot(at, [r.mean() for r in rows], marker=".", label=label, **stroke(i))
+        ax.fill_between(at, [r.min() for r in rows], [r.max() for r in rows], color=stroke(i)["color"], alpha=0.2, linewidth=0)
     ax.set(xlabel=name, ylabel=metric, xscale=_scale(x), yscale=_scale(y))
     ax.legend()
     return ax
