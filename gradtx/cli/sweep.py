@@ -135,7 +135,7 @@ def _trials(text: str, rates: dict[str, Any], seeds: int) -> Any:
     tx, own = made(text, 1.0), own_rate(text)
     if "learning_rate" not in type(tx)._kinds:
         raise CommandError(f"{text} has no learning rate to sweep: it finds its own")
-    axis = rates if own is None else {"learning_rate": [own]}
+    axis: dict[str, Any] = rates if own is None else {"learning_rate": [own]}
     try:
         return trials(tx, seeds=seeds, label=text, **axis)
     except (ValueError, TypeError) as error:
@@ -170,7 +170,7 @@ def _policy(name: str, steps: int) -> Any:
 
     if name == "full":
         return full()
-    start = max(1, steps // 9)
+    start = -(-steps // 9)
     return apart(hyperband(start) if name == "hyperband" else successive_halving(start))
 
 

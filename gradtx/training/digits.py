@@ -48,5 +48,6 @@ def digits() -> tuple[Examples, Examples]:
         raise ModuleNotFoundError("The digits need scikit-learn: pip install 'gradtx[data]'.", name="sklearn") from error
     images, labels = load_digits(return_X_y=True)
     images, labels = (images / 16).astype(np.float32), labels.astype(np.int32)
-    x, x_test, y, y_test = train_test_split(images, labels, test_size=0.2, stratify=labels, random_state=0)
+    parts: Any = train_test_split(images, labels, test_size=0.2, stratify=labels, random_state=0)
+    x, x_test, y, y_test = parts
     return (x, y), (x_test, y_test)
