@@ -174,7 +174,10 @@ def test_the_frames_of_a_film_move(on, tmp_path):
 
 def test_film_in_a_page_and_bar(tmp_path, capsys):
     path = plotting.animate(saddle, PAIR, tmp_path / "a.html", steps=4, frames=2, fps=1)
-    assert "<script" in path.read_text()
+    page = path.read_text()
+    assert "<script" in page
+    assert not re.search(r"https?:|fa fa-", page)  # needs no network: no font for its buttons
+    assert page.count("<button") == 9 == len(re.findall(r"<button[^>]*>\s*(?:[-+]|&#\d+;)+\s*</button>", page))
     assert "3/3" in capsys.readouterr().err
 
 
