@@ -4,6 +4,7 @@ import builtins
 import itertools
 import pathlib
 import re
+import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from gradtx.solve import trajectory
 
 mpl = pytest.importorskip("matplotlib")
 mpl.use("Agg")
+animation = pytest.importorskip("matplotlib.animation")
 import matplotlib.pyplot as plt  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -181,6 +183,19 @@ def test_film_in_a_page_and_bar(tmp_path, capsys):
     assert "3/3" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not animation.FFMpegWriter.isAvailable(), reason="ffmpeg isn't installed")
+@pytest.mark.parametrize("on", ["contours", "surface"])
+def test_film_by_ffmpeg(on, tmp_path):
+    path = plotting.animate(saddle, PAIR, tmp_path / "a.mp4", steps=60, frames=3, fps=4, on=on, progress=False)
+    decode = [mpl.rcParams["animation.ffmpeg_path"], "-v", "error", "-i", str(path), "-s", "320x240"]
+    raw = subprocess.run([*decode, "-f", "rawvideo", "-pix_fmt", "gray", "-"], check=True, capture_output=True).stdout
+    frames = np.frombuffer(raw, np.uint8).reshape(-1, 240, 320).astype(int)
+    assert len(frames) == 3 + 4  # the last stays for a second
+    moved = np.abs(np.diff(frames, axis=0)).max(axis=(1, 2))
+    assert (moved[:2] > 60).all()
+    assert (moved[3:] < 30).all()
+
+
 def test_errors(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="gif"):
         plotting.animate(saddle, PAIR, tmp_path / "a.png")
@@ -196,7 +211,7 @@ def test_errors(tmp_path, monkeypatch):
         plotting.rate_basins(beale, gradtx.sgd(0.1), [0.1])
     with pytest.raises(ValueError, match="takes 2 numbers"):
         plotting.contours(beale, PAIR, start=[1.0])
-    monkeypatch.setattr(mpl.animation.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
+    monkeypatch.setattr(animation.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
     with pytest.raises(RuntimeError, match="ffmpeg"):
         plotting.animate(saddle, PAIR, tmp_path / "a.mp4")
 
