@@ -1,6 +1,7 @@
 """The command line, as a new user would try it."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -119,6 +120,12 @@ def test_sweep(run, tmp_path):
     assert picture.stat().st_size > 1000
     # What is there is not run again; another sweep is refused.
     assert "0.0 s running" in run(*arguments)[1]
+    if os.path.exists("/dev/full"):
+        table.unlink()
+        table.symlink_to("/dev/full")
+        code, _, err = run(*arguments)
+        assert (code, err.count("\n")) == (1, 1)
+        assert "No space" in err
     code, out, err = run(*arguments, "--steps", "30")
     assert (code, out) == (1, "")
     assert "another sweep" in err

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from gradtx.cli import listing, race, show, sweep
-from gradtx.cli.errors import CommandError
+from gradtx.cli.errors import CommandError, line
 
 
 class _Parser(argparse.ArgumentParser):
@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # as in `gradtx list | head`
         sys.stderr.close()
+    except OSError as error:  # a disk that is full, say
+        print(f"gradtx: {line(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("gradtx: stopped", file=sys.stderr)
         return 130

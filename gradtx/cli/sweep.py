@@ -65,11 +65,7 @@ def _sweep(given: argparse.Namespace) -> None:
     try:
         policy = _policy(given.policy, given.steps)
         results = run(on_digits(), everything, given.steps, policy=policy, folder=folder, progress=sys.stderr.isatty())
-    except (
-        ValueError,
-        TypeError,
-        OSError,
-    ) as error:  # what an optimizer asks for and the digits haven't got; another sweep there
+    except (ValueError, TypeError) as error:  # another sweep in the folder; an optimizer that asks for more than there is
         raise CommandError(line(error), 1) from error
     if not len(results.at):
         raise KeyboardInterrupt
@@ -123,10 +119,7 @@ def _draw(results: Any, output: Path, size: str) -> None:
         faint = " (faint: stopped early)" if "stopped" in results.status else ""
         axes.set(xlabel=f"learning rate{faint}", ylabel=f"test loss after {results.at[-1]} steps")
         legend_below(axes.figure, axes)
-        try:
-            axes.figure.savefig(output)
-        except OSError as error:
-            raise CommandError(line(error), 1) from error
+        axes.figure.savefig(output)
 
 
 def _trials(text: str, rates: dict[str, Any], seeds: int) -> Any:
