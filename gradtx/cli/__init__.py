@@ -42,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """What reads the arguments; the command to run is in `run`."""
     top = _Parser(
         prog="gradtx", description="Optimizers as values: list them, look into them, let them race, sweep their learning rates."
     )
     commands = top.add_subparsers(title="commands", required=True, metavar="command", parser_class=_Parser)
-
     for command in (listing, show, race, sweep):
         command.add(commands)
     return top

@@ -15,9 +15,11 @@ class CommandError(Exception):
 
 
 def meant(name: str, names: Iterable[str]) -> str:
+    """The nearest name, as a question to end a message with; nothing if none is near."""
     near = difflib.get_close_matches(name.replace("-", "_").lower(), list(names), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def line(error: Exception) -> str:
+    """Its message without line breaks."""
     return " ".join(str(error).split())

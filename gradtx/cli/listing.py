@@ -11,6 +11,7 @@ from gradtx.cli.names import optimizers
 
 
 def add(commands: Any) -> None:
+    """The arguments of the command, and what runs it."""
     command = commands.add_parser("list", help="all optimizers, one line each", description="All optimizers, one line each.")
     command.add_argument("word", nargs="?", default="", help="only those in whose name or description it occurs")
     command.set_defaults(run=_list)

@@ -13,6 +13,7 @@ from gradtx.cli.output import FILMS, PICTURES, writable
 
 
 def add(commands: Any) -> None:
+    """The arguments of the command, and what runs it."""
     command = commands.add_parser(
         "race",
         help="draw optimizers on a function, as a film or a picture",

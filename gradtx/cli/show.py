@@ -13,6 +13,7 @@ from gradtx.cli.names import bound
 
 
 def add(commands: Any) -> None:
+    """The arguments of the command, and what runs it."""
     command = commands.add_parser(
         "show",
         help="one optimizer: equation, defaults, composition, source",

@@ -17,6 +17,7 @@ from gradtx.cli.output import PICTURES, writable
 
 
 def add(commands: Any) -> None:
+    """The arguments of the command, and what runs it."""
     command = commands.add_parser(
         "sweep",
         help="sweep learning rates of optimizers on handwritten digits",

@@ -145,6 +145,15 @@ def apart(policy: Policy | Callable[[Report], Any], column: str = "optimizer") -
 
     Raises:
         TypeError: at a rung: the policy copies or changes trials.
+
+    Example:
+        >>> from gradtx import adam, sgd
+        >>> from gradtx.problems import rosenbrock
+        >>> from gradtx.sweep import apart, log, minimizing, run, successive_halving, trials
+        >>> both = trials(adam, learning_rate=log(1e-6, 1e-4, 4)) + trials(sgd, learning_rate=log(1e-5, 1e-3, 4))
+        >>> results = run(minimizing(rosenbrock), both, 20, policy=apart(successive_halving(5, 2)))
+        >>> results.trials.columns["optimizer"][results.status == "done"].tolist()
+        ['adam', 'sgd']
     """
     inner = as_policy(policy)
 

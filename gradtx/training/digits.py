@@ -15,6 +15,14 @@ class Classifier(nn.Module):
 
     Attributes:
         width: units of the hidden layer.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from gradtx.training.digits import Classifier
+        >>> model = Classifier()
+        >>> images = jnp.zeros((5, 64))
+        >>> model.apply(model.init(jax.random.key(0), images), images).shape
+        (5, 10)
     """
 
     width: int = 32
