@@ -245,6 +245,15 @@ def test_chunks_change_nothing(chunk):
         np.testing.assert_allclose(whole.curves[name], cut.curves[name], rtol=2e-5)
 
 
+def test_lanes_that_decompose_matrices_come_to_an_end():
+    # Mapped, two decompositions at once waited for each other's threads for good on two cores.
+    x, y = jnp.ones((8, 64)), jnp.arange(8) % 10
+    trainer = supervised(nn.Sequential([nn.Dense(128), nn.Dense(10)]), (x, y), (x, y), batch_size=8)
+    settings = trials(gradtx.shampoo, learning_rate=log(1e-3, 1e-1, 16))
+    together, alone = run(trainer, settings, 20), run(trainer, settings, 20, chunk=1)
+    np.testing.assert_array_equal(together.final(), alone.final())
+
+
 def test_dropout_draws_by_seed_and_evaluates_without():
     x, y = blobs()
     trainer = supervised(Net(dropout=0.5), (x[:64], y[:64]), (x[64:], y[64:]), batch_size=16)
