@@ -270,14 +270,7 @@ def test_batch_statistics_are_kept():
 
     x, y = blobs()
 
-    class Model:
-        init = staticmethod(lambda key, x: Normed().init(key, x, train=False))
-        apply = staticmethod(Normed().apply)
-
-        def __call__(self, x, train):
-            raise NotImplementedError
-
-    results = run(supervised(Model(), (x, y), (x, y), batch_size=32), rates(3), steps=60)
+    results = run(supervised(Normed(), (x, y), (x, y), batch_size=32), rates(3), steps=60)
     assert np.nanmin(results.final()) < 0.5
 
 
