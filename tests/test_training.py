@@ -26,6 +26,7 @@ from gradtx.training import (
     supervised_loss,
     time_limit,
 )
+from gradtx.training.flax import Optimizer, TrainState
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(22, 3)).astype(np.float32)
@@ -526,3 +527,41 @@ def simple(**changes):
 def test_bad_input_says_what_is_wrong(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+# Flax's own carriers
+
+
+def test_a_train_state_maps_over_its_optimizer_and_changes_it_without_compiling():
+    traced = []
+
+    @jax.jit
+    def step(state):
+        traced.append(1)
+        return state.apply_gradients(grads=jax.grad(loss)(state.params, (X, Y)))
+
+    make = lambda rate: TrainState.create(apply_fn=None, params=start(), tx=gradtx.adam(rate))
+    both = jax.vmap(lambda rate: step(step(make(rate))))(jnp.array([0.1, 0.2]))
+    traced.clear()
+    for i, rate in enumerate((0.1, 0.2)):
+        alone = step(step(make(jnp.array(rate))))
+        jax.tree.map(lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-6), both.params, alone.params)
+    assert len(traced) <= 2  # the first step's counter is a Python number
+
+
+def test_an_nnx_optimizer_takes_another_rate_without_compiling():
+    traced = []
+    model = nnx.Linear(3, 1, rngs=nnx.Rngs(0))
+    optimizer = Optimizer(model, gradtx.sgd(jnp.array(0.0)), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer):
+        traced.append(1)
+        optimizer.update(model, nnx.grad(lambda m: m(X).sum())(model))
+
+    step(model, optimizer)
+    before = np.asarray(model.kernel[...])
+    optimizer.tx = gradtx.sgd(jnp.array(0.5))
+    step(model, optimizer)
+    np.testing.assert_allclose(before - model.kernel[...], 0.5 * X.sum(0)[:, None], rtol=1e-5)
+    assert len(traced) == 1
