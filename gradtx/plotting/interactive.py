@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from gradtx.plotting.style import COLOURS
-from gradtx.plotting.sweeps import by_value, numbers, scale
+from gradtx.plotting.style import DIVERGED as LOST
+from gradtx.plotting.sweeps import by_value, scale
 from gradtx.sweep.results import DIVERGED, STOPPED, Best, Results
 
 Figure = dict[str, Any]
@@ -19,7 +20,7 @@ Figure = dict[str, Any]
 DASHES = ("solid", "dash", "dot", "dashdot")
 # An axis of its own from 0 to 1, so that what has no place on the axis of values stands at its edge however one zooms.
 EDGE = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
-EDGE_NOTE = "× at the edge: diverged; ▵ at the edge: beyond the picture (double-click to see all)."
+EDGE_NOTE = "× at the edge: diverged, or no number; ▵ at the edge: beyond the picture (double-click to see all)."
 
 
 def curves(results: Results, metric: str) -> Figure:
@@ -47,9 +48,9 @@ def curves(results: Results, metric: str) -> Figure:
     return _figure("Learning curves", note, [*traces, edge, looked_at], axes)
 
 
-def response(results: Results, name: str, metric: str) -> Figure:
-    """The last measurement of every trial against one column, and a line through the means."""
-    x, y = along(results, name), _finals(results, metric)
+def response(results: Results, name: str, x: np.ndarray, metric: str) -> Figure:
+    """The last measurement of every trial against one of the `parts` of a column, and a line through the means."""
+    y = _finals(results, metric)
     there, axis = present(x), _values_axis(results, metric, y)
     outside, traces = _outside(results, y, axis), []
     for i, label in enumerate(labels(results)):
@@ -71,32 +72,30 @@ def response(results: Results, name: str, metric: str) -> Figure:
 
 
 def over_two(results: Results, label: str, x: str, y: str, metric: str) -> Figure:
-    """The last measurement of one optimizer over two columns of numbers: the mean of the trials at each place."""
-    a, b, value = numbers(results, x), numbers(results, y), _finals(results, metric)
+    """The last measurement of one optimizer over two columns whose numbers vary: the mean of the trials at each place."""
+    a, b, value = parts(results, x)[0], parts(results, y)[0], _finals(results, metric)
     mine = (results.trials.columns["optimizer"] == label) & present(a) & present(b)
-    sign = -1 if results.mode == "max" else 1
-    traces = {symbol: {"x": [], "y": [], "customdata": [], "text": [], "means": []} for symbol in ("square", "x")}
-    for place in np.unique(np.stack([a[mine], b[mine]], axis=1), axis=0):
-        rows = np.flatnonzero(mine & (a == place[0]) & (b == place[1]))
-        here = value[rows]
-        lost = int((~np.isfinite(here)).sum())
-        trace = traces["x" if lost else "square"]
-        words = f"{lost} of {len(rows)} diverged" if lost else f"{metric} {here.mean():.4g}, mean of {len(rows)}"
-        trace["x"].append(place[0])
-        trace["y"].append(place[1])
-        trace["means"].append(here.mean())
-        trace["customdata"].append(rows[np.argmin(np.where(np.isfinite(here), sign * here, np.inf))])
-        trace["text"].append(plain(f"{x} {place[0]:.4g}, {y} {place[1]:.4g}: {words}"))
-    hover = {"type": "scatter", "mode": "markers", "hovertemplate": "%{text}<extra></extra>", "showlegend": False}
-    square, cross = traces["square"], traces["x"]
-    means = np.array(square.pop("means"))
-    cross.pop("means")
-    square["marker"] = {"symbol": "square", "size": 16, **_colours(results, metric, means)}
-    cross["marker"] = {"symbol": "x", "size": 8, "color": "#D55E00"}
+    judged = (-1 if results.mode == "max" else 1) * _finals(results, results.metric)
+    places = np.unique(np.stack([a[mine], b[mine]], axis=1), axis=0)
+    there = [np.flatnonzero(mine & (a == p) & (b == q)) for p, q in places]
+    whole = [rows for rows in there if np.isfinite(value[rows]).all()]
+    torn = [rows for rows in there if not np.isfinite(value[rows]).all()]
+    means = np.array([value[rows].mean() for rows in whole])
+
+    def points(places: list[np.ndarray], words: list[str], marker: dict[str, Any]) -> dict[str, Any]:
+        first = np.array([rows[0] for rows in places], int)
+        best = [rows[np.argmin(np.where(np.isfinite(judged[rows]), judged[rows], np.inf))] for rows in places]
+        text = [plain(f"{x} {p:.4g}, {y} {q:.4g}: {w}") for p, q, w in zip(a[first], b[first], words, strict=True)]
+        look = {"type": "scatter", "mode": "markers", "hovertemplate": "%{text}<extra></extra>", "showlegend": False}
+        return look | {"x": a[first], "y": b[first], "customdata": best, "text": text, "marker": marker}
+
+    shown = [f"{metric} {m:.4g}, mean of {len(rows)}" for m, rows in zip(means, whole, strict=True)]
+    lost = [f"{np.sum(~np.isfinite(value[rows]))} of {len(rows)} diverged" for rows in torn]
+    squares = points(whole, shown, {"symbol": "square", "size": 16, **_colours(results, metric, means)})
+    crosses = points(torn, lost, {"symbol": "x", "size": 8, "color": LOST})
     axes = {"xaxis": _setting_axis(x, a[mine]), "yaxis": _setting_axis(y, b[mine])}
     note = "The mean at each place; a click shows the best trial there. ×: at least one diverged."
-    data = [hover | square, hover | cross]
-    return _figure(f"{metric} of {label} over {x} and {y}", note, data, axes)
+    return _figure(f"{metric} of {label} over {x} and {y}", note, [squares, crosses], axes)
 
 
 def bars(falls: dict[str, float]) -> Figure:
@@ -117,17 +116,20 @@ def labels(results: Results) -> list[str]:
     return list(dict.fromkeys(results.trials.columns["optimizer"]))
 
 
-def along(results: Results, name: str) -> np.ndarray:
-    """A column as numbers, NaN where there is none; or, if it has others, all as they print, None where there is none."""
-    try:
-        return numbers(results, name)
-    except ValueError:
-        return np.array([None if x is None else plain(str(x)) for x in results.trials.columns[name]], object)
+def parts(results: Results, name: str) -> list[np.ndarray]:
+    """A column as axes: its numbers (NaN elsewhere) if they vary, and all else as it prints (None elsewhere) if there is any."""
+    column = results.trials.columns[name]
+    is_number = np.array([isinstance(x, int | float | np.number) and not isinstance(x, bool) for x in column])
+    as_number = np.array([float(x) if n else np.nan for x, n in zip(column, is_number, strict=True)])
+    varies = len(np.unique(as_number[is_number])) > 1
+    printed = [x is not None and not (n and varies) for x, n in zip(column, is_number, strict=True)]
+    as_printed = np.array([plain(str(x)) if p else None for x, p in zip(column, printed, strict=True)], object)
+    return [*([as_number] if varies else []), *([as_printed] if any(printed) else [])]
 
 
 def present(x: np.ndarray) -> np.ndarray:
-    """Where a column that `along` gave has something."""
-    return np.array([v is not None for v in x]) if x.dtype == object else ~np.isnan(x)
+    """Where an axis that `parts` gave has something."""
+    return np.array([v is not None for v in x], bool) if x.dtype == object else ~np.isnan(x)
 
 
 def best(results: Results) -> Best | None:
@@ -159,7 +161,7 @@ def _finals(results: Results, metric: str) -> np.ndarray:
     return np.where(results.status == DIVERGED, np.nan, results.final(metric))
 
 
-def _limits(results: Results, values: np.ndarray) -> tuple[float, float] | None:
+def _limits(results: Results, metric: str, values: np.ndarray) -> tuple[float, float] | None:
     """What to show of values: all but those far on the worse side (Tukey's fence), which would flatten the rest."""
     v = values[np.isfinite(values)]
     if not len(v):
@@ -168,14 +170,16 @@ def _limits(results: Results, values: np.ndarray) -> tuple[float, float] | None:
     v = np.log10(v) if logarithmic else v
     low, high = np.quantile(v, [0.25, 0.75])
     reach = 1.5 * (high - low)
-    down, up = (v.min(), v[v <= high + reach].max()) if results.mode == "min" else (v[v >= low - reach].min(), v.max())
+    down, up = v.min(), v.max()
+    if metric == results.metric:  # which side is worse is known of this one alone
+        down, up = (v[v >= low - reach].min(), up) if results.mode == "max" else (down, v[v <= high + reach].max())
     room = 0.06 * (up - down) or 0.1
     return down - room, up + room
 
 
 def _values_axis(results: Results, metric: str, values: np.ndarray) -> dict[str, Any]:
     axis = _axis(metric, values)
-    limits = _limits(results, values)
+    limits = _limits(results, metric, values)
     # Powers of ten alone where there are several in sight; Plotly's own ticks otherwise.
     powers = axis["type"] == "log" and limits and limits[1] - limits[0] > 2
     return axis | ({"range": limits} if limits else {}) | ({"dtick": 1} if powers else {})
@@ -204,7 +208,7 @@ def _axis(name: str, values: np.ndarray) -> dict[str, Any]:
 def _colours(results: Results, metric: str, values: np.ndarray) -> dict[str, Any]:
     """Colours by value, by its logarithm where it spans decades; dark is good."""
     logarithmic = len(values) > 0 and scale(values) == "log"
-    limits = _limits(results, values) or (0.0, 1.0)
+    limits = _limits(results, metric, values) or (0.0, 1.0)
     bar: dict[str, Any] = {"title": {"text": plain(metric), "side": "right"}, "thickness": 12}
     if logarithmic:
         ticks = np.linspace(*limits, 5)

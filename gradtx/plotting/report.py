@@ -128,21 +128,25 @@ def ranking(results: Results) -> list[int]:
 
 def figures(results: Results, metric: str) -> list[interactive.Figure]:
     """The pictures of the page: curves, one against each column that varies, over two of them, importance."""
-    hyperparameters = [n for n in results.trials.columns if n not in ("setting", "seed") and _varies(results, n)]
+    if not len(results.at):  # interrupted before anything was measured
+        return [interactive.curves(results, metric)]
+    axes = {n: interactive.parts(results, n) for n in results.trials.columns if n not in ("setting", "seed")}
+    varying = [n for n, parts in axes.items() if sum(len(set(x[interactive.present(x)])) for x in parts) > 1]
     # importance refuses sweeps in which nothing varies or that are too small to tell.
-    falls = importance(results) if hyperparameters and len(results) >= 4 else {}
-    order = sorted(hyperparameters, key=list(falls).index) if falls else hyperparameters
-    drawn = [interactive.curves(results, metric), *(interactive.response(results, n, metric) for n in order)]
+    falls = importance(results) if varying and len(results) >= 4 else {}
+    order = sorted(varying, key=list(falls).index) if falls else varying
+    drawn = [
+        interactive.curves(results, metric),
+        *(interactive.response(results, n, x, metric) for n in order for x in axes[n]),
+    ]
     for label in interactive.labels(results):
         mine = results.trials.columns["optimizer"] == label
-        if len(pair := [n for n in order if _varies(results, n, mine, of_numbers=True)][:2]) == 2:
-            drawn.append(interactive.over_two(results, label, *pair, metric))
+        numeric = [
+            n for n in order if axes[n][0].dtype != object and len(set(axes[n][0][mine & interactive.present(axes[n][0])])) > 1
+        ]
+        if len(numeric) >= 2:
+            drawn.append(interactive.over_two(results, label, numeric[0], numeric[1], metric))
     return [*drawn, *([interactive.bars(falls)] if falls else [])]
-
-
-def _varies(results: Results, name: str, rows: Any = slice(None), of_numbers: bool = False) -> bool:
-    x = interactive.along(results, name)
-    return len(set(x[rows][interactive.present(x[rows])])) > 1 and not (of_numbers and x.dtype == object)
 
 
 def _json(x: Any) -> Any:
