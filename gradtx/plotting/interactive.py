@@ -17,7 +17,9 @@ from gradtx.sweep.results import DIVERGED, STOPPED, Best, Results
 
 Figure = dict[str, Any]
 
+# With more than eight optimizers the colours come again, in other strokes and points.
 DASHES = ("solid", "dash", "dot", "dashdot")
+POINTS = ("circle", "diamond-open", "square", "triangle-down-open")
 # An axis of its own from 0 to 1, so that what has no place on the axis of values stands at its edge however one zooms.
 EDGE = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
 EDGE_NOTE = "× at the edge: diverged, or no number; ▵ at the edge: beyond the picture (double-click to see all)."
@@ -63,7 +65,8 @@ def response(results: Results, name: str, x: np.ndarray, metric: str) -> Figure:
             traces.append(common | means | {"hoverinfo": "skip", "showlegend": False})
         if len(rows):
             faint = np.where(results.status[rows] == STOPPED, 0.3, 0.9)
-            marker = {"color": COLOURS[i % len(COLOURS)], "size": 7, "opacity": faint, "line": {"width": 0}}
+            symbol = POINTS[i // len(COLOURS) % len(POINTS)]
+            marker = {"color": COLOURS[i % len(COLOURS)], "symbol": symbol, "size": 7, "opacity": faint}
             traces.append(common | {"mode": "markers", "x": x[rows], "y": y[rows], "customdata": rows, "marker": marker})
     rows = np.flatnonzero(there & (~np.isfinite(y) | outside))
     traces.append(_edge(results, x[rows], rows, np.where(outside[rows], "triangle-up-open", "x")))

@@ -432,7 +432,8 @@ class _Sweep:
         finite = np.where(np.isfinite(report.history), report.history, np.inf)
         speed = work / max(seconds, 1e-9)
         left = (self.steps - step) * running.sum() / speed
-        event = Event(report, self.metric, float(sign * finite.min()), speed, float(left))
+        measured = {n: c[:, self.done - 1].copy() for n, c in self.curves.items()}
+        event = Event(report, self.metric, float(sign * finite.min()), speed, float(left), measured)
         for callback in callbacks:
             callback(event)
 
