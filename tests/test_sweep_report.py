@@ -101,7 +101,7 @@ def test_the_pictures_hold_every_trial(page):
         "loss against learning_rate",
         "loss against b1",
         "loss against optimizer",
-        "What mattered",
+        "What mattered for loss",
     } < set(titles)
     assert f"loss of {LABEL} over b1 and learning_rate" in titles or f"loss of {LABEL} over learning_rate and b1" in titles
     for figure in figures:

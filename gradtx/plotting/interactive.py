@@ -101,7 +101,7 @@ def over_two(results: Results, label: str, x: str, y: str, metric: str) -> Figur
     return _figure(f"{metric} of {label} over {x} and {y}", note, [squares, crosses], axes)
 
 
-def bars(falls: dict[str, float]) -> Figure:
+def bars(falls: dict[str, float], metric: str) -> Figure:
     """What `importance` gives, the most important on top."""
     names = list(falls)[::-1]
     bar = {"type": "bar", "orientation": "h", "x": [falls[n] for n in names], "y": [plain(n) for n in names]}
@@ -111,7 +111,7 @@ def bars(falls: dict[str, float]) -> Figure:
         "yaxis": {"automargin": True, "type": "category"},
     }
     note = "How much worse a random forest explains the scores once a column is shuffled."
-    return _figure("What mattered", note, [bar], axes)
+    return _figure(f"What mattered for {metric}", note, [bar], axes)
 
 
 def labels(results: Results) -> list[str]:
@@ -125,9 +125,9 @@ def parts(results: Results, name: str) -> list[np.ndarray]:
     is_number = np.array([isinstance(x, int | float | np.number) and not isinstance(x, bool) for x in column])
     as_number = np.array([float(x) if n else np.nan for x, n in zip(column, is_number, strict=True)])
     varies = len(np.unique(as_number[is_number])) > 1
-    printed = [x is not None and not (n and varies) for x, n in zip(column, is_number, strict=True)]
-    as_printed = np.array([plain(str(x)) if p else None for x, p in zip(column, printed, strict=True)], object)
-    return [*([as_number] if varies else []), *([as_printed] if any(printed) else [])]
+    printed = [None if x is None or (n and varies) else plain(str(x)) for x, n in zip(column, is_number, strict=True)]
+    as_printed = np.array(printed, object)
+    return [*([as_number] if varies else []), *([as_printed] if present(as_printed).any() else [])]
 
 
 def present(x: np.ndarray) -> np.ndarray:

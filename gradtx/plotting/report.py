@@ -131,22 +131,22 @@ def figures(results: Results, metric: str) -> list[interactive.Figure]:
     if not len(results.at):  # interrupted before anything was measured
         return [interactive.curves(results, metric)]
     axes = {n: interactive.parts(results, n) for n in results.trials.columns if n not in ("setting", "seed")}
-    varying = [n for n, parts in axes.items() if sum(len(set(x[interactive.present(x)])) for x in parts) > 1]
+    varying = [n for n, parts in axes.items() if sum(map(_distinct, parts)) > 1]
     # importance refuses sweeps in which nothing varies or that are too small to tell.
     falls = importance(results) if varying and len(results) >= 4 else {}
-    order = sorted(varying, key=list(falls).index) if falls else varying
-    drawn = [
-        interactive.curves(results, metric),
-        *(interactive.response(results, n, x, metric) for n in order for x in axes[n]),
-    ]
+    order = sorted(varying, key=lambda n: -falls.get(n, 0.0))
+    drawn = [interactive.curves(results, metric)]
+    drawn += [interactive.response(results, n, x, metric) for n in order for x in axes[n]]
     for label in interactive.labels(results):
         mine = results.trials.columns["optimizer"] == label
-        numeric = [
-            n for n in order if axes[n][0].dtype != object and len(set(axes[n][0][mine & interactive.present(axes[n][0])])) > 1
-        ]
+        numeric = [n for n in order if axes[n][0].dtype != object and _distinct(axes[n][0][mine]) > 1]
         if len(numeric) >= 2:
             drawn.append(interactive.over_two(results, label, numeric[0], numeric[1], metric))
-    return [*drawn, *([interactive.bars(falls)] if falls else [])]
+    return [*drawn, *([interactive.bars(falls, results.metric)] if falls else [])]
+
+
+def _distinct(x: np.ndarray) -> int:
+    return len(set(x[interactive.present(x)]))
 
 
 def _json(x: Any) -> Any:
