@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 
 import jax
@@ -152,6 +153,13 @@ def test_results_without_a_best_or_a_measurement(tmp_path):
         "min",
     )
     assert held(report(none, tmp_path / "none.html"))["curves"] == [[]]
+
+
+def test_without_plotly_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(ModuleNotFoundError, match=r"gradtx\[report\]"):
+        report(swept(), tmp_path / "sweep.html")
+    assert not (tmp_path / "sweep.html").exists()
 
 
 def test_bad_input_is_named(tmp_path):
