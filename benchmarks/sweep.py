@@ -228,7 +228,7 @@ PARTS = {f.__name__: f for f in (memory, surface, classification, equality, grow
 def main() -> None:
     file = RESULTS / "sweep.json"
     data = json.loads(file.read_text()) if file.exists() else {}
-    data |= {**machine(), "note": "measured in turns, the quickest taken; other work ran on the machine"}
+    data |= {**machine(), "note": "measured in turns, the quickest taken"}
     for name in sys.argv[1:] or PARTS:
         data[name] = PARTS[name]()
         table = Table("figure", "value", title=name)

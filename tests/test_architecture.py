@@ -35,7 +35,7 @@ ROOMS = {
     "training": "core transforms combinators",
     "interop": "core transforms combinators optimizers",
     "testing": "core transforms combinators optimizers",
-    "plotting": "core problems solve sweep",
+    "plotting": "core problems solve sweep training",
     # The public names. The outer rooms are imported when asked for.
     "__init__": "core transforms combinators schedules optimizers curvature",
     # May import everything, the package itself included.
@@ -55,8 +55,9 @@ LIBRARIES = {
     "scipy": "sweep",
     "matplotlib": "plotting",
     "mpl_toolkits": "plotting",
+    "plotly": "plotting",
     "PIL": "plotting",  # which matplotlib brings
-    "rich": "cli",
+    "rich": "cli training",
 }
 
 

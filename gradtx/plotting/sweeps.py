@@ -27,21 +27,18 @@ def response(results: Results, name: str, metric: str | None = None, ax: Any = N
     """
     ax = _axes(ax)
     metric, columns = metric or results.metric, results.trials.columns
-    x, y = _numbers(results, name), np.where(results.status == "diverged", np.nan, results.final(metric))
+    x, y = numbers(results, name), np.where(results.status == "diverged", np.nan, results.final(metric))
     stopped = results.status == STOPPED
     for i, label in enumerate(dict.fromkeys(columns["optimizer"])):
         known = (columns["optimizer"] == label) & ~np.isnan(x)
         early, mine = known & stopped, known & ~stopped
         ax.plot(x[early], y[early], ".", color=stroke(i)["color"], alpha=0.35, markersize=4)
-        at = np.unique(x[mine])
-        rows = [y[mine & (x == v)] for v in at]
-        whole = np.array([not np.isnan(r).any() for r in rows])
-        if not whole.any():
+        at, rows = by_value(x[mine], y[mine])
+        if not rows:
             continue
-        at, rows = at[whole], [r for r, w in zip(rows, whole, strict=True) if w]
         ax.plot(at, [r.mean() for r in rows], marker=".", label=label, **stroke(i))
         ax.fill_between(at, [r.min() for r in rows], [r.max() for r in rows], color=stroke(i)["color"], alpha=0.2, linewidth=0)
-    ax.set(xlabel=name, ylabel=metric, xscale=_scale(x), yscale=_scale(y))
+    ax.set(xlabel=name, ylabel=metric, xscale=scale(x), yscale=scale(y))
     ax.legend()
     return ax
 
@@ -61,10 +58,10 @@ def heat_map(results: Results, x: str, y: str, metric: str | None = None, ax: An
     """
     ax = _axes(ax)
     metric = metric or results.metric
-    a, b = _numbers(results, x), _numbers(results, y)
+    a, b = numbers(results, x), numbers(results, y)
     lost = results.status == "diverged"
     value = np.where(lost, np.nan, results.final(metric))
-    norm = "log" if _scale(value) == "log" else None
+    norm = "log" if scale(value) == "log" else None
     across, up = np.unique(a), np.unique(b)
     if len(across) * len(up) <= len(results):
         cells = np.full((len(up), len(across)), np.nan)
@@ -77,7 +74,7 @@ def heat_map(results: Results, x: str, y: str, metric: str | None = None, ax: An
         drawn = ax.scatter(a[~lost], b[~lost], c=value[~lost], norm=norm)
     ax.plot(a[lost], b[lost], "x", color="tab:red", markersize=5)
     ax.figure.colorbar(drawn, ax=ax, label=metric)
-    ax.set(xlabel=x, ylabel=y, xscale=_scale(across), yscale=_scale(up))
+    ax.set(xlabel=x, ylabel=y, xscale=scale(across), yscale=scale(up))
     return ax
 
 
@@ -101,7 +98,7 @@ def learning_curves(results: Results, metric: str | None = None, ax: Any = None)
                 ax.plot(results.at[last[-1:]], curve[last[-1:]], ".", color="0.5", alpha=0.3, markersize=3)
     for i in best:
         ax.plot(results.at, curves[i], color="C1", linewidth=2, label="best setting" if i == best[0] else None)
-    ax.set(xlabel="step", ylabel=metric, yscale=_scale(curves))
+    ax.set(xlabel="step", ylabel=metric, yscale=scale(curves))
     ax.legend()
     return ax
 
@@ -128,7 +125,15 @@ def _axes(ax: Any) -> Any:
     return plt.subplots(layout="constrained")[1]
 
 
-def _numbers(results: Results, name: str) -> np.ndarray:
+def by_value(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The values along x and what was measured at each; those at which a measurement is NaN are left out."""
+    rows = [(v, y[x == v]) for v in np.unique(x)]
+    whole = [(v, r) for v, r in rows if not np.isnan(r).any()]
+    return np.array([v for v, _ in whole]), [r for _, r in whole]
+
+
+def numbers(results: Results, name: str) -> np.ndarray:
+    """A column as numbers, NaN where a trial has none."""
     columns = results.trials.columns
     if name not in columns:
         raise ValueError(f"plotting: there is no column {name!r}; there are {list(columns)}.")
@@ -138,7 +143,7 @@ def _numbers(results: Results, name: str) -> np.ndarray:
         raise ValueError(f"plotting: the column {name!r} holds what is no number; draw against another.") from None
 
 
-def _scale(x: np.ndarray) -> str:
+def scale(x: np.ndarray) -> str:
     """Logarithmic where numbers are positive and span more than a decade and a half."""
     x = x[np.isfinite(x)]
     return "log" if len(x) and x.min() > 0 and x.max() / x.min() > 30 else "linear"

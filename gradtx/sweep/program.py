@@ -107,17 +107,25 @@ class Program:
             begin = time.perf_counter()
             function = (self._start if which == "start" else self._advance)[0]
             axes = (0,) if which == "start" else (0, 0, None, None)
-            mapped = jax.vmap(function, in_axes=(None, *axes))
-            if self.mesh is not None:
-                lanes, shared = PartitionSpec(AXIS), PartitionSpec()
-                specs = (shared, *(shared if a is None else lanes for a in axes))
-                mapped = jax.shard_map(mapped, mesh=self.mesh, in_specs=specs, out_specs=lanes, check_vma=False)
             donated = (1,) if which == "advance" else ()
-            self._compiled[which, size] = (
-                jax.jit(mapped, donate_argnums=donated).lower(self._constants(which), *arguments).compile()
+            lower = lambda mapped: jax.jit(self._sharded(mapped, axes), donate_argnums=donated).lower(
+                self._constants(which), *arguments
             )
+            lowered = lower(jax.vmap(function, in_axes=(None, *axes)))
+            if "lapack_" in lowered.as_text():
+                # LAPACK's loop over many matrices waits for threads of the pool that it holds itself: several at once stand still
+                # for good (jaxlib 0.10.2). Matrix by matrix it doesn't wait.
+                lowered = lower(_one_by_one(function, axes))
+            self._compiled[which, size] = lowered.compile()
             self.seconds += time.perf_counter() - begin
         return self._compiled[which, size]
+
+    def _sharded(self, mapped: Callable[..., Any], axes: tuple[int | None, ...]) -> Callable[..., Any]:
+        if self.mesh is None:
+            return mapped
+        lanes, shared = PartitionSpec(AXIS), PartitionSpec()
+        specs = (shared, *(shared if a is None else lanes for a in axes))
+        return jax.shard_map(mapped, mesh=self.mesh, in_specs=specs, out_specs=lanes, check_vma=False)
 
     def _constants(self, which: str) -> list[Any]:
         constants = (self._start if which == "start" else self._advance)[1]
@@ -164,6 +172,16 @@ def _hoisted(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[..
         return jax.tree.unflatten(structure, jaxpr_as_fun(whole)(*jax.tree.leaves(arguments)))
 
     return call, [jnp.asarray(c) for c in closed.consts], leaves
+
+
+def _one_by_one(function: Callable[..., Any], axes: tuple[int | None, ...]) -> Callable[..., Any]:
+    """Like `vmap` over the lanes, one after another."""
+    lanes = axes.count(0)
+
+    def mapped(constants: list[Any], *arguments: Any) -> Any:
+        return jax.lax.map(lambda lane: function(constants, *lane, *arguments[lanes:]), arguments[:lanes])
+
+    return mapped
 
 
 def _check(trainer: Trainer, trial: Trial, carry: Any) -> list[str]:

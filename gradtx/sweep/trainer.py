@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from gradtx.core.points import evaluation_params, gradient_params
 from gradtx.core.updates import apply_updates
 from gradtx.sweep.trials import Trial
+from gradtx.training.functional import model_functions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,9 +148,8 @@ def supervised(
     """The usual case: inputs and targets, a model, a loss.
 
     Args:
-        model: a Flax linen module; a function from `nnx.Rngs` to an nnx module; or a pair of functions `init(key, x) -> params`,
-            `apply(params, x) -> outputs`. Batch statistics and the like are kept. A linen module whose call takes `train=` is given it; an
-            nnx one is put in training or evaluation mode.
+        model: as `gradtx.training.model_functions` takes it: a Flax linen module, a function from `nnx.Rngs` to an nnx one, or a pair of
+            functions. Batch statistics and the like are kept.
         train: inputs and targets to train on.
         test: those to be judged by.
         loss: from outputs and targets to a scalar.
@@ -170,7 +169,7 @@ def supervised(
         >>> results.best().optimizer
         adam(learning_rate=1.0)
     """
-    make, apply = _functions(model)
+    make, apply = model_functions(model)
     (inputs, _), batches = train, batch or shuffled(train, batch_size)
     test_inputs, test_targets = jax.tree.map(jnp.asarray, test)
     example = jax.tree.map(lambda a: jnp.asarray(a[:1]), inputs)
@@ -205,31 +204,3 @@ def supervised(
 def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """The part of the examples whose class has the largest output."""
     return jnp.mean(jnp.argmax(logits, axis=-1) == labels)
-
-
-def _functions(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """`init(key, x) -> params, rest` and `apply(params, rest, x, key) -> outputs, rest` (key None: not training)."""
-    if isinstance(model, tuple):
-        init, apply = model
-        return lambda key, x: (init(key, x), {}), lambda params, rest, x, key: (apply(params, x), rest)
-    if inspect.isfunction(model):
-        from gradtx.training.functional import nnx_functions
-
-        return nnx_functions(model)
-    if not (hasattr(model, "init") and hasattr(model, "apply")):
-        raise TypeError(f"supervised: {model!r} is no linen module, no function that makes an nnx one, no pair (init, apply).")
-    takes_train = "train" in inspect.signature(type(model).__call__).parameters
-
-    def make(key: Any, x: Any) -> Any:
-        variables = dict(model.init(key, x))
-        return variables.pop("params", {}), variables
-
-    def call(params: Any, rest: Any, x: Any, key: Any) -> Any:
-        how: dict[str, Any] = {"train": key is not None} if takes_train else {}
-        if key is not None:
-            how["rngs"] = {"dropout": key}
-        if key is None or not rest:
-            return model.apply({"params": params, **rest}, x, **how), rest
-        return model.apply({"params": params, **rest}, x, mutable=list(rest), **how)
-
-    return make, call

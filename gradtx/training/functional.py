@@ -1,27 +1,64 @@
-"""A model of Flax's nnx as two pure functions."""
+"""Models of Flax as pure functions, linen's and nnx's alike."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import jax
-from flax import nnx
 
 
-def nnx_functions(make: Callable[[nnx.Rngs], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """What `nnx.split` and `nnx.merge` make of a model, for loops that map over many.
+def model_functions(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """A model as two pure functions, for loops that jit, map or scan.
 
     Args:
-        make: from `nnx.Rngs` to a module, such as `lambda rngs: nnx.Linear(3, 2, rngs=rngs)`.
+        model: a Flax linen module; a function from `nnx.Rngs` to an nnx module; or a pair of functions `init(key, x) -> params`,
+            `apply(params, x) -> outputs`.
 
     Returns:
         `init(key, x) -> params, rest` and `apply(params, rest, x, key) -> outputs, rest`: the rest is what is no parameter (batch
-        statistics, the streams of random numbers). With the key None the model is in evaluation mode, else in training mode.
-    """
+        statistics, streams of random numbers). With the key None the model is evaluated, else trained: a linen module whose call takes
+        `train=` is given it and draws its dropout from the key, an nnx one is put in its mode.
 
-    def split(model: Any) -> Any:
-        return nnx.split(model, nnx.Param, ...)
+    Raises:
+        TypeError: the model is none of these.
+
+    Example:
+        >>> import flax.linen as nn, jax, jax.numpy as jnp
+        >>> from gradtx.training import model_functions
+        >>> init, apply = model_functions(nn.Dense(3))
+        >>> params, rest = init(jax.random.key(0), jnp.ones((1, 2)))
+        >>> outputs, rest = apply(params, rest, jnp.ones((5, 2)), None)
+        >>> outputs.shape, rest
+        ((5, 3), {})
+    """
+    if isinstance(model, tuple):
+        init, apply = model
+        return lambda key, x: (init(key, x), {}), lambda params, rest, x, key: (apply(params, x), rest)
+    if inspect.isfunction(model):
+        return _nnx_functions(model)
+    if not (hasattr(model, "init") and hasattr(model, "apply")):
+        raise TypeError(f"{model!r} is no linen module, no function that makes an nnx one, no pair (init, apply).")
+    takes_train = "train" in inspect.signature(type(model).__call__).parameters
+
+    def make(key: Any, x: Any) -> Any:
+        variables = dict(model.init(key, x, **({"train": False} if takes_train else {})))
+        return variables.pop("params", {}), variables
+
+    def call(params: Any, rest: Any, x: Any, key: Any) -> Any:
+        how: dict[str, Any] = {"train": key is not None} if takes_train else {}
+        if key is not None:
+            how["rngs"] = {"dropout": key}
+        if key is None or not rest:
+            return model.apply({"params": params, **rest}, x, **how), rest
+        return model.apply({"params": params, **rest}, x, mutable=list(rest), **how)
+
+    return make, call
+
+
+def _nnx_functions(make: Callable[[Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    from flax import nnx
 
     definition = split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))[0]
 
@@ -30,9 +67,23 @@ def nnx_functions(make: Callable[[nnx.Rngs], Any]) -> tuple[Callable[..., Any], 
         return params, rest
 
     def apply(params: Any, rest: Any, x: Any, key: Any) -> tuple[Any, Any]:
-        model = nnx.merge(definition, params, rest, copy=True)  # of its own: it changes in this trace
+        model = merge(definition, params, rest)
         model.eval() if key is None else model.train()
         outputs = model(x)
         return outputs, split(model)[2]
 
     return init, apply
+
+
+def split(model: Any) -> Any:
+    """An nnx module's definition, its parameters and the rest."""
+    from flax import nnx
+
+    return nnx.split(model, nnx.Param, ...)
+
+
+def merge(definition: Any, params: Any, rest: Any) -> Any:
+    """The module again, of its own, so that it may change in the trace at hand."""
+    from flax import nnx
+
+    return nnx.merge(definition, params, rest, copy=True)

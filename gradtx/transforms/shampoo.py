@@ -52,6 +52,10 @@ class scale_by_shampoo(Transform):
     Returns:
         A transformation with the state `ShampooState(count, statistics, roots)`.
 
+    Note:
+        On a CPU, jaxlib 0.10.2 can stand still for good where `vmap` makes two decompositions of many matrices each that run at once
+        (as with SOAP and every other method that decomposes). `jax.lax.map` doesn't, and is as fast; `gradtx.sweep` uses it there.
+
     Raises:
         ValueError: a number is outside its range.
 
