@@ -43,6 +43,14 @@ from gradtx.core.state_serial import state_from_dict, state_to_dict
 from gradtx.core.transform import Accumulator, OptState, Pointwise, Transform
 from gradtx.core.transform import saturating_increment as safe_increment
 from gradtx.core.updates import apply_updates
+from gradtx.curvature.backtracking import scale_by_backtracking_linesearch
+from gradtx.curvature.bfgs import scale_by_bfgs
+from gradtx.curvature.conjugate import scale_by_nonlinear_cg
+from gradtx.curvature.exact import scale_by_exact_linesearch
+from gradtx.curvature.lbfgs import scale_by_lbfgs
+from gradtx.curvature.named import bfgs, conjugate_gradient, lbfgs, newton, nonlinear_cg, saddle_free_newton
+from gradtx.curvature.newton import scale_by_newton, scale_by_saddle_free_newton
+from gradtx.curvature.zoom import scale_by_zoom_linesearch
 from gradtx.optimizers.adabelief import adabelief, scale_by_belief
 from gradtx.optimizers.adadelta import adadelta, scale_by_adadelta
 from gradtx.optimizers.adafactor import adafactor, came, scale_by_factored_rms
@@ -109,6 +117,7 @@ from gradtx.schedules.warmup import (
     warmup_exponential_decay_schedule,
     warmup_stable_decay_schedule,
 )
+from gradtx.solve.minimize import MinimizeResult, minimize
 from gradtx.transforms.accumulators import accumulate, amsgrad_max, ema, running_max, sign_ema
 from gradtx.transforms.betting import scale_by_cocob
 from gradtx.transforms.bias import bias_correction

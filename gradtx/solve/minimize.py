@@ -1,0 +1,283 @@
+"""Minimizing a function until it is done."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from gradtx.core.number import cast
+from gradtx.core.points import evaluation_params, gradient_params
+from gradtx.core.transform import Transform
+from gradtx.core.updates import apply_updates
+from gradtx.curvature.line import FOUND, NOT_FINITE, LineSearchState
+from gradtx.curvature.line import REASONS as SEARCH_REASONS
+
+RUNNING, GRADIENT, STEP, VALUE, STEPS, SECONDS, ASKED = range(7)
+FAILED = 10  # a search's status is added
+REASONS = {
+    RUNNING: "it has not ended",
+    GRADIENT: "the gradient is below grad_tol",
+    STEP: "the step is below step_tol",
+    VALUE: "the change of the value is below value_tol",
+    STEPS: "max_steps are done",
+    SECONDS: "max_seconds are over",
+    ASKED: "the callback said so",
+    **{FAILED + n: f"the search failed: {why}" for n, why in SEARCH_REASONS.items() if n != FOUND},
+    FAILED + NOT_FINITE: "the function or its gradient is not finite",
+}
+
+
+class MinimizeResult(NamedTuple):
+    """What `minimize` found. Under `vmap` and `jit` the fields are arrays; `success` and `reason` then read them outside.
+
+    Attributes:
+        x: the parameters to evaluate.
+        fun: the value there.
+        aux: what the function gave besides; None without `has_aux`.
+        grad_norm: the largest size of a component of the gradient.
+        steps: taken.
+        evaluations: of the function and its gradient together.
+        status: why it ended; `reason` says it in words.
+    """
+
+    x: Any
+    fun: jax.Array
+    aux: Any
+    grad_norm: jax.Array
+    steps: jax.Array
+    evaluations: jax.Array
+    status: jax.Array
+
+    @property
+    def success(self) -> Any:
+        """Whether a tolerance was met; a list for a batch."""
+        return _each(self.status, lambda s: s in (GRADIENT, STEP, VALUE))
+
+    @property
+    def reason(self) -> Any:
+        """Why it ended, in words; a list for a batch."""
+        return _each(self.status, lambda s: REASONS[s])
+
+
+class Progress(NamedTuple):
+    """What a callback is shown of a run: the parameters, the value, the gradient, the steps taken."""
+
+    x: Any
+    fun: jax.Array
+    grad: Any
+    steps: jax.Array
+
+
+class _Carry(NamedTuple):
+    params: Any
+    state: Any
+    value: jax.Array
+    grad: Any
+    steps: jax.Array
+    evaluations: jax.Array
+    status: jax.Array
+    fresh: jax.Array  # the optimizer remembers nothing: a failed search can't be helped by forgetting
+
+
+def minimize(
+    fun: Callable[..., Any],
+    start: Any,
+    optimizer: Transform,
+    *,
+    grad_tol: float = 1e-5,
+    step_tol: float = 0.0,
+    value_tol: float = 0.0,
+    max_steps: int = 1000,
+    max_seconds: float | None = None,
+    has_aux: bool = False,
+    callback: Callable[[Progress], Any] | None = None,
+    check_gradient: bool = False,
+) -> MinimizeResult:
+    """Minimizes a function with any optimizer, as one compiled loop, until a tolerance is met.
+
+    It can be called inside `jit`, and mapped over starts, hyperparameters or data: lanes that are done wait for the others. Its solution can be
+    differentiated with respect to what `fun` closes over, by the implicit function theorem $\\mathrm{d}x = -H^{-1}\\,\\mathrm{d}\\nabla f$, whatever the
+    optimizer did on the way.
+
+    Args:
+        fun: from the parameters to a scalar (and something besides, with `has_aux`).
+        start: a tree of floats, in whose dtype all is done.
+        optimizer: any transformation, of first order or with a search of its own.
+        grad_tol: ends when no component of the gradient is larger; 0 for never.
+        step_tol: ends when no parameter changes by more than this part of `1 + |x|`.
+        value_tol: ends when the value changes by no more than this part of `1 + |f|`.
+        max_steps: ends without success after so many.
+        max_seconds: ends without success after so long; not inside `jit`.
+        has_aux: `fun` gives a pair, of which the first is minimized.
+        callback: called with a `Progress` after each step; ends the run if it gives True. Not inside `jit`.
+        check_gradient: compares the gradient with finite differences first.
+
+    Returns:
+        A `MinimizeResult`.
+
+    Raises:
+        TypeError: the function gives no real scalar; an argument has the wrong type.
+        ValueError: an argument is out of range, the value at the start is not finite, or the gradient doesn't match (`check_gradient`).
+
+    References:
+        Krantz, Parks (2003), The Implicit Function Theorem. Blondel et al. (2021), Efficient and Modular Implicit Differentiation, arXiv:2105.15183.
+
+    Example:
+        >>> import gradtx, jax, jax.numpy as jnp
+        >>> nearest = lambda a: gradtx.minimize(lambda x: jnp.sum((x - a) ** 2 * (1 + x**2)), jnp.ones(()), gradtx.bfgs()).x
+        >>> round(float(nearest(2.0)), 4), round(float(jax.grad(nearest)(2.0)), 3)
+        (2.0, 1.0)
+    """
+    start = jax.tree.map(jnp.asarray, start)
+    _check(fun, start, optimizer, has_aux, grad_tol, step_tol, value_tol, max_steps)
+    value_fn = (lambda x: fun(x)[0]) if has_aux else fun
+    traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((start, optimizer)))
+    if not traced:
+        _check_start(value_fn, start, check_gradient)
+    limits = (grad_tol, step_tol, value_tol)
+
+    def solve(_: Any, first: Any) -> tuple[Any, Any]:
+        carry = _begin(value_fn, optimizer, first, grad_tol)
+        if callback is None and max_seconds is None:
+            carry = _advance(value_fn, optimizer, limits, carry, max_steps)
+        else:
+            carry = _watched(value_fn, optimizer, limits, carry, max_steps, max_seconds, callback)
+        status = jnp.where(carry.status == RUNNING, STEPS, carry.status)
+        x = evaluation_params(optimizer, carry.state, carry.params)
+        # Counts as floats: custom_root takes derivatives of what comes beside the solution, and integers have none.
+        return x, (carry.grad, *(cast(n, jnp.float32) for n in (carry.steps, carry.evaluations, status)))
+
+    if callback is not None or max_seconds is not None:
+        x, (grad, *counts) = solve(None, start)
+    else:
+        x, (grad, *counts) = jax.lax.custom_root(jax.grad(value_fn), start, solve, _tangent_solve, has_aux=True)
+    value, aux = fun(x) if has_aux else (fun(x), None)
+    return MinimizeResult(x, value, aux, _largest(grad), *(n.astype(jnp.int32) for n in counts))
+
+
+def _begin(fun: Callable[..., Any], optimizer: Transform, start: Any, grad_tol: float) -> _Carry:
+    state = optimizer.init(start)
+    value, grad = jax.value_and_grad(fun)(gradient_params(optimizer, state, start))
+    zero = jnp.zeros((), jnp.int32)
+    status = jnp.where(_largest(grad) <= grad_tol, GRADIENT, RUNNING).astype(jnp.int32)
+    return _Carry(start, state, value, grad, zero, zero + 1, status, jnp.asarray(True))
+
+
+def _advance(fun: Callable[..., Any], optimizer: Transform, limits: Any, carry: _Carry, until: Any) -> _Carry:
+    step = functools.partial(_step, fun, optimizer, limits)
+    return jax.lax.while_loop(lambda c: (c.status == RUNNING) & (c.steps < until), step, carry)
+
+
+def _step(fun: Callable[..., Any], optimizer: Transform, limits: Any, c: _Carry) -> _Carry:
+    grad_tol, step_tol, value_tol = limits
+    updates, state = optimizer.update(c.grad, c.state, c.params, value=c.value, grad=c.grad, value_fn=fun)
+    params = apply_updates(c.params, updates)
+    search = _last_search(optimizer, state)
+    if search is None:
+        value, grad = jax.value_and_grad(fun)(gradient_params(optimizer, state, params))
+        evaluations, failed = c.evaluations + 1, jnp.asarray(False)
+        code = jnp.zeros((), jnp.int32)
+    else:
+        value, grad = cast(search.value, c.value.dtype), jax.tree.map(lambda g, p: cast(g, p.dtype), search.grad, c.grad)
+        evaluations, failed, code = c.evaluations + search.evaluations, search.status != FOUND, search.status
+    finite = jnp.isfinite(value) & jnp.isfinite(_largest(grad))
+    moved = jax.tree.map(lambda u, p: jnp.abs(cast(u, p.dtype)) / (1 + jnp.abs(p)), updates, c.params)
+    status = jnp.where(jnp.abs(value - c.value) <= value_tol * (1 + jnp.abs(value)), VALUE, RUNNING) if value_tol else RUNNING
+    status = jnp.where(_largest(moved) <= step_tol, STEP, status) if step_tol else status
+    status = jnp.where(_largest(grad) <= grad_tol, GRADIENT, status)
+    # A search along a spoilt direction: forget what was learnt, and try once more from here.
+    again = failed & ~c.fresh
+    status = jnp.where(failed, jnp.where(again, RUNNING, FAILED + code), status)
+    status = jnp.where(finite, status, FAILED + NOT_FINITE).astype(jnp.int32)
+    choose = lambda condition, a, b: jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
+    params, value, grad = choose(finite & ~failed, (params, value, grad), (c.params, c.value, c.grad))
+    state = choose(again, optimizer.init(c.params), choose(finite, state, c.state))
+    return _Carry(params, state, value, grad, c.steps + (~failed).astype(jnp.int32), evaluations, status, again)
+
+
+def _watched(fun: Any, optimizer: Any, limits: Any, carry: _Carry, most: int, seconds: float | None, callback: Any) -> _Carry:
+    """Step by step, from Python."""
+    step = jax.jit(functools.partial(_step, fun, optimizer, limits))
+    begin = time.perf_counter()
+    while int(carry.status) == RUNNING and int(carry.steps) < most:
+        carry = step(carry)
+        if callback is not None and callback(Progress(carry.params, carry.value, carry.grad, carry.steps)) is True:
+            return carry._replace(status=jnp.asarray(ASKED, jnp.int32))
+        if seconds is not None and int(carry.status) == RUNNING and time.perf_counter() - begin >= seconds:
+            return carry._replace(status=jnp.asarray(SECONDS, jnp.int32))
+    return carry
+
+
+def _last_search(optimizer: Transform, state: Any) -> LineSearchState | None:
+    """The state of the search that has the last word on the update, so that it knows value and gradient where the step ends."""
+    part, inner = optimizer.resolve(state.step), state.inner
+    while not isinstance(inner, LineSearchState):
+        below = list(part.parts(inner).values())
+        if not below:
+            return None
+        part, inner = below[-1]
+    return inner
+
+
+def _tangent_solve(product: Callable[[Any], Any], y: Any) -> Any:
+    """The system with the Hessian at the solution: as a matrix while that is small."""
+    flat, back = ravel_pytree(y)
+    apply = lambda v: ravel_pytree(product(back(v)))[0]
+    if flat.size <= 200:
+        return back(jnp.linalg.solve(jax.vmap(apply)(jnp.eye(flat.size, dtype=flat.dtype)).T, flat))
+    return back(jax.scipy.sparse.linalg.cg(apply, flat, tol=float(10 * jnp.finfo(flat.dtype).eps), maxiter=10 * flat.size)[0])
+
+
+def _largest(tree: Any) -> jax.Array:
+    sizes = [jnp.max(jnp.abs(x)) for x in jax.tree.leaves(tree) if x.size]
+    return functools.reduce(jnp.maximum, sizes) if sizes else jnp.zeros(())
+
+
+def _each(status: Any, f: Callable[[int], Any]) -> Any:
+    return f(int(status)) if jnp.ndim(status) == 0 else [_each(s, f) for s in status]
+
+
+def _check(
+    fun: Any, start: Any, optimizer: Any, has_aux: bool, grad_tol: Any, step_tol: Any, value_tol: Any, max_steps: Any
+) -> None:
+    if not isinstance(optimizer, Transform):
+        raise TypeError(f"minimize: optimizer is {optimizer!r}, no transformation; give one such as bfgs().")
+    for name, x in (("grad_tol", grad_tol), ("step_tol", step_tol), ("value_tol", value_tol)):
+        if not isinstance(x, jax.core.Tracer) and not x >= 0:
+            raise ValueError(f"minimize: {name} is {x!r}; it must be 0 or more.")
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 0:
+        raise ValueError(f"minimize: max_steps is {max_steps!r}; it must be a whole number, 0 or more.")
+    out = jax.eval_shape(fun, start)
+    if has_aux and not (isinstance(out, tuple) and len(out) == 2):
+        raise TypeError("minimize: with has_aux the function must give a pair (value, aux).")
+    value = out[0] if has_aux else out
+    if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
+        told = f"{value.dtype}{list(value.shape)}" if hasattr(value, "shape") else type(value).__name__
+        raise TypeError(f"minimize: the function must give one real number, it gives {told}.")
+
+
+def _check_start(fun: Callable[..., Any], start: Any, check_gradient: bool) -> None:
+    value = fun(start)
+    if isinstance(value, jax.core.Tracer):
+        return
+    if not bool(jnp.isfinite(value)):
+        raise ValueError(f"minimize: the function is {float(value)} at the start; begin where it is finite.")
+    if not check_gradient:
+        return
+    x, back = ravel_pytree(start)
+    grad = ravel_pytree(jax.grad(fun)(start))[0]
+    for i in range(x.size):
+        h = float(jnp.finfo(x.dtype).eps) ** (1 / 3) * max(1.0, abs(float(x[i])))
+        up, down = x.at[i].add(h), x.at[i].add(-h)
+        told = (float(fun(back(up))) - float(fun(back(down)))) / float(up[i] - down[i])
+        size = max(1.0, abs(told), float(jnp.max(jnp.abs(grad))))
+        if abs(told - float(grad[i])) > 30 * float(jnp.finfo(x.dtype).eps) ** (1 / 2) * size * 10:
+            raise ValueError(
+                f"minimize: component {i} of the gradient is {float(grad[i]):.6g}, finite differences say {told:.6g}: they don't match."
+            )
