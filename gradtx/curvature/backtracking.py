@@ -80,4 +80,4 @@ class scale_by_backtracking_linesearch(Transform):
 
         point, count = jax.lax.while_loop(going, step, (line.start, jnp.zeros((), jnp.int32)))
         status = jnp.where((status == FOUND) & ~enough(point), NO_STEP, status)
-        return line.finished(state, point, count, status)
+        return line.finished(point, count, status)

@@ -85,15 +85,13 @@ class Line:
         finite = jnp.isfinite(self.start.value) & jnp.isfinite(self.start.slope)
         return jnp.where(finite, jnp.where(self.start.slope < 0, FOUND, NO_DESCENT), NOT_FINITE)
 
-    def finished(
-        self, state: LineSearchState, reached: Point, evaluations: jax.Array, status: jax.Array
-    ) -> tuple[Tree, LineSearchState]:
+    def finished(self, reached: Point, evaluations: jax.Array, status: jax.Array) -> tuple[Tree, LineSearchState]:
         """The update and the state after a search; no step if it failed."""
         found = status == FOUND
         end = jax.tree.map(lambda a, b: jnp.where(found, a, b), reached, self.start)
-        # Where the gradient is zero there is nothing to find, and nothing failed.
         new = LineSearchState(end.step, end.value, end.grad, self.start.value, evaluations, status.astype(jnp.int32))
-        return scaled(self.direction, end.step), new
+        update = jax.tree.map(lambda u: jnp.where(found, u, 0), scaled(self.direction, end.step))
+        return update, new
 
 
 def first_step(strategy: str, state: LineSearchState, line: Line) -> jax.Array:

@@ -64,7 +64,7 @@ class scale_by_newton(Transform):
         w = w + number(self.regularization, w.dtype)
         if self.shift_to_definite:
             floor = 1e-3 * jnp.max(jnp.abs(w))
-            w = w + jnp.maximum(0, floor - jnp.min(w)) * (jnp.min(w) <= 0)
+            w = w + jnp.where(jnp.min(w) <= 0, floor - jnp.min(w), 0)
         return back(v @ (v.T @ grad / jnp.where(w == 0, tiny(w.dtype), w))), ()
 
 

@@ -89,7 +89,7 @@ class scale_by_zoom_linesearch(Transform):
         status = line.status()
         search = jax.lax.while_loop(lambda s: going(s) & (status == FOUND), step, begin)
         status = jnp.where((status == FOUND) & ~search.found, NO_STEP, status)
-        return line.finished(state, search.point, search.count, status)
+        return line.finished(search.point, search.count, status)
 
 
 class _Search(NamedTuple):
