@@ -6,6 +6,7 @@ from gradtx.plotting.contours import contours
 from gradtx.plotting.lines import convergence, coordinates, effective_rates
 from gradtx.plotting.style import COLOURS, style
 from gradtx.plotting.surface import surface
+from gradtx.plotting.training import curves, range_test
 
 __all__ = [
     "COLOURS",
@@ -13,7 +14,9 @@ __all__ = [
     "contours",
     "convergence",
     "coordinates",
+    "curves",
     "effective_rates",
+    "range_test",
     "rate_basins",
     "start_basins",
     "style",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gradtx.plotting.style import spread_scale
 from gradtx.sweep.importance import importance
 from gradtx.sweep.results import STOPPED, Results
 
@@ -35,7 +36,7 @@ def response(results: Results, name: str, metric: str | None = None, ax: Any = N
         at, rows = at[whole], [r for r, w in zip(rows, whole, strict=True) if w]
         (line,) = ax.plot(at, [r.mean() for r in rows], marker=".", label=label)
         ax.fill_between(at, [r.min() for r in rows], [r.max() for r in rows], color=line.get_color(), alpha=0.2, linewidth=0)
-    ax.set(xlabel=name, ylabel=metric, xscale=_scale(x), yscale=_scale(y))
+    ax.set(xlabel=name, ylabel=metric, xscale=spread_scale(x), yscale=spread_scale(y))
     ax.legend()
     return ax
 
@@ -58,7 +59,7 @@ def heat_map(results: Results, x: str, y: str, metric: str | None = None, ax: An
     a, b = _numbers(results, x), _numbers(results, y)
     lost = results.status == "diverged"
     value = np.where(lost, np.nan, results.final(metric))
-    norm = "log" if _scale(value) == "log" else None
+    norm = "log" if spread_scale(value) == "log" else None
     across, up = np.unique(a), np.unique(b)
     if len(across) * len(up) <= len(results):
         cells = np.full((len(up), len(across)), np.nan)
@@ -71,7 +72,7 @@ def heat_map(results: Results, x: str, y: str, metric: str | None = None, ax: An
         drawn = ax.scatter(a[~lost], b[~lost], c=value[~lost], norm=norm)
     ax.plot(a[lost], b[lost], "x", color="tab:red", markersize=5)
     ax.figure.colorbar(drawn, ax=ax, label=metric)
-    ax.set(xlabel=x, ylabel=y, xscale=_scale(across), yscale=_scale(up))
+    ax.set(xlabel=x, ylabel=y, xscale=spread_scale(across), yscale=spread_scale(up))
     return ax
 
 
@@ -95,7 +96,7 @@ def learning_curves(results: Results, metric: str | None = None, ax: Any = None)
                 ax.plot(results.at[last[-1:]], curve[last[-1:]], ".", color="0.5", alpha=0.3, markersize=3)
     for i in best:
         ax.plot(results.at, curves[i], color="C1", linewidth=2, label="best setting" if i == best[0] else None)
-    ax.set(xlabel="step", ylabel=metric, yscale=_scale(curves))
+    ax.set(xlabel="step", ylabel=metric, yscale=spread_scale(curves))
     ax.legend()
     return ax
 
@@ -130,9 +131,3 @@ def _numbers(results: Results, name: str) -> np.ndarray:
         return np.array([np.nan if x is None else float(x) for x in columns[name]])
     except (TypeError, ValueError):
         raise ValueError(f"plotting: the column {name!r} holds what is no number; draw against another.") from None
-
-
-def _scale(x: np.ndarray) -> str:
-    """Logarithmic where numbers are positive and span more than a decade and a half."""
-    x = x[np.isfinite(x)]
-    return "log" if len(x) and x.min() > 0 and x.max() / x.min() > 30 else "linear"
