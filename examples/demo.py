@@ -50,12 +50,17 @@ class Classifier(nn.Module):
         return nn.Dense(10)(nn.relu(nn.Dense(32)(x)))
 
 
-def classifying():
-    """The classifier on digits, judged on a stratified fifth that is held out."""
+def digits():
+    """Images and labels to train on, and a stratified fifth that is held out."""
     images, labels = load_digits(return_X_y=True)
     data = (images / 16.0).astype(np.float32), labels.astype(np.int32)
     x, x_test, y, y_test = train_test_split(*data, test_size=0.2, stratify=labels, random_state=0)
-    return supervised(Classifier(), (x, y), (x_test, y_test), metrics={"accuracy": accuracy})
+    return (x, y), (x_test, y_test)
+
+
+def classifying():
+    """The classifier on digits, judged on what is held out."""
+    return supervised(Classifier(), *digits(), metrics={"accuracy": accuracy})
 
 
 def main() -> None:
