@@ -47,7 +47,7 @@ def main(path="runs/function_network.png", steps=300):
         runs[name] = run
     Console().print(table)
     save(curves(runs), path)
-    return {name: Network().apply(run.params, one) for name, run in runs.items()}
+    return runs
 
 
 if __name__ == "__main__":

@@ -44,11 +44,13 @@ def judged(knobs, seen):
     return LOSS.evaluate(state.params, JUDGES, state=state.model_state)[0]
 
 
+slope = jax.jit(jax.value_and_grad(judged))
+
+
 def learn(knobs, steps, rounds):
     """Descent on the optimizer: what it was in each round, and how that was judged."""
     outer = gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.adam(0.2))
     seen, state, history = batches(steps), outer.init(knobs), []
-    slope = jax.jit(jax.value_and_grad(judged))
     for _ in range(rounds):
         value, grads = slope(knobs, seen)
         history.append((float(value), knobs))
@@ -75,7 +77,7 @@ def picture(history):
 
 
 def main(path="runs/hypergradient.png", steps=100, rounds=40):
-    history = learn({"log_rate": jnp.log(1e-3), "logit_momentum": jnp.array(0.0)}, steps, rounds)
+    history = learn({"log_rate": jnp.array(np.log(1e-3)), "logit_momentum": jnp.array(0.0)}, steps, rounds)
     best = min(history, key=lambda h: h[0])
     table = Table(
         "", "learning rate", "momentum", "loss of the judges", "test accuracy", title=f"after trainings of {steps} steps"
