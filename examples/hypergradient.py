@@ -21,6 +21,7 @@ from gradtx.training import fit, minibatches, training_state, training_step
 SIZE, HELD = 32, 400
 JUDGES = tuple(a[:HELD] for a in TRAIN)
 DATA = minibatches(tuple(a[HELD:] for a in TRAIN), SIZE, last="drop")
+START, REST = beginning()
 
 
 def batches(steps):
@@ -37,9 +38,8 @@ def optimizer(knobs):
 
 def judged(knobs, seen):
     """The loss on the judges after a training on what is seen."""
-    (_, params), rest = beginning()
     tx = optimizer(knobs)
-    state = training_state(params, tx, model_state=rest["model_state"], key=rest["key"])
+    state = training_state(START[1], tx, model_state=REST["model_state"], key=REST["key"])
     state, _ = jax.lax.scan(lambda state, batch: training_step(LOSS, state, tx, batch), state, seen)
     return LOSS.evaluate(state.params, JUDGES, state=state.model_state)[0]
 
@@ -77,15 +77,15 @@ def picture(history):
 
 
 def main(path="runs/hypergradient.png", steps=100, rounds=40):
-    history = learn({"log_rate": jnp.array(np.log(1e-3)), "logit_momentum": jnp.array(0.0)}, steps, rounds)
+    history = learn({"log_rate": jnp.float32(np.log(1e-3)), "logit_momentum": jnp.float32(0.0)}, steps, rounds)
     best = min(history, key=lambda h: h[0])
     table = Table(
         "", "learning rate", "momentum", "loss of the judges", "test accuracy", title=f"after trainings of {steps} steps"
     )
     accuracies = {}
     for name, (value, knobs) in {"before": history[0], "learned": best}.items():
-        tx, (start, rest) = optimizer(knobs), beginning()
-        accuracies[name] = fit(*start, tx, DATA, steps=steps, every=steps, **rest).records[-1]["val_accuracy"]
+        tx = optimizer(knobs)
+        accuracies[name] = fit(*START, tx, DATA, steps=steps, every=steps, **REST).records[-1]["val_accuracy"]
         table.add_row(name, f"{tx.learning_rate:.4f}", f"{tx.momentum:.3f}", f"{value:.4f}", f"{accuracies[name]:.1%}")
     Console().print(table)
     save(picture(history), path)
