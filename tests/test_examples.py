@@ -111,14 +111,16 @@ def fitted(runs):
     """Gradient descent as a loop of NumPy with the same end; all near the solution of least squares."""
     design = np.stack([np.ones(18), np.arange(1.0, 19)], axis=1)
     exact, *_ = np.linalg.lstsq(design, linear_fit.Y)
-    tolerance = max(run.records[-1]["grad_norm"] for run in runs.values())
-    w, steps, norm = np.ones(2), 0, np.inf
-    while norm > tolerance:
+    tolerance = float(runs["gradient descent"].reason.rpartition(" ")[2])
+    w, norms = np.ones(2), [np.inf]
+    while norms[-1] >= tolerance:
         gradient = design.T @ (design @ w - linear_fit.Y) / 18
-        w, steps, norm = w - 0.01 * gradient, steps + 1, np.linalg.norm(gradient)
+        w, norms = w - 0.01 * gradient, [*norms, np.linalg.norm(gradient)]
+    steps = len(norms) - 1
     ends = {n: np.array([run.params["intercept"], run.params["slope"]]) for n, run in runs.items()}
-    assert runs["gradient descent"].step == pytest.approx(steps, abs=1)
-    np.testing.assert_allclose(ends["gradient descent"], w, atol=1e-4 * tolerance)
+    assert runs["gradient descent"].step == steps
+    np.testing.assert_allclose(runs["gradient descent"].history["grad_norm"], norms[1:], rtol=1e-5)
+    np.testing.assert_allclose(ends["gradient descent"], w, rtol=1e-10)
     least = np.linalg.eigvalsh(design.T @ design / 18)[0]
     for name, end in ends.items():
         assert np.linalg.norm(end - exact) < 10 * tolerance / least, name

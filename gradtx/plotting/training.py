@@ -60,7 +60,7 @@ def curves(runs: Run | Mapping[str, Run], metric: str | Sequence[str] = "loss", 
     Args:
         runs: what `fit` returned; several by name.
         metric: one of the numbers of the records, such as `"loss"` or `"val_accuracy"`, or several.
-        x: another: `"step"`, `"epoch"`, `"seconds"`, or several.
+        x: another: `"step"`, `"epoch"`, `"seconds"` (in which compiling counts), or several.
 
     Returns:
         The figure. A metric that is positive and spans more than a decade and a half has a logarithmic axis.
@@ -104,7 +104,8 @@ def _history(name: str | None, run: Any, wanted: list[str]) -> dict[str, np.ndar
         raise TypeError(
             f"curves: {who} is of the type {type(run).__name__}; what fit returns is drawn, or several of these by name."
         )
+    history = run.history
     for n in wanted:
-        if n not in run.history:
-            raise ValueError(f"curves: {who} has no {n!r} in its records; it has {sorted(run.history)}.")
-    return run.history
+        if n not in history:
+            raise ValueError(f"curves: {who} has no {n!r} in its records; it has {sorted(history)}.")
+    return history
