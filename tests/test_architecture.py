@@ -55,6 +55,7 @@ LIBRARIES = {
     "scipy": "sweep",
     "matplotlib": "plotting",
     "mpl_toolkits": "plotting",
+    "plotly": "plotting",
     "PIL": "plotting",  # which matplotlib brings
     "rich": "cli training",
 }

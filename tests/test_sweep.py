@@ -238,6 +238,15 @@ def test_extra_fields_reach_the_trainer():
     assert len(set(np.round(train, 6).tolist())) == 8  # every field matters
 
 
+def test_an_extra_field_may_mix_whole_numbers_with_others_and_be_absent():
+    """The first value, by which the program used to be compiled, is a whole number and the others are not; the last trial has none."""
+    init = lambda trial, key: (trial, jnp.nan_to_num(jnp.asarray(trial.values["x"], jnp.float32), nan=-1.0))
+    trainer = Trainer(init, lambda carry, batch: (carry, carry[1]), lambda carry: carry[1])
+    t = trials(gradtx.sgd, learning_rate=[0.1], extra={"x": [1, 2.5]}) + trials(gradtx.sgd, learning_rate=[0.2])
+    assert run(trainer, t, steps=1).final().tolist() == [1.0, 2.5, -1.0]
+    assert run(trainer, t, steps=1, chunk=1).final().tolist() == [1.0, 2.5, -1.0]
+
+
 @pytest.mark.parametrize("chunk", [1, 3, 4])
 def test_chunks_change_nothing(chunk):
     whole, cut = run(small(), rates(), steps=30), run(small(), rates(), steps=30, chunk=chunk)
@@ -270,14 +279,7 @@ def test_batch_statistics_are_kept():
 
     x, y = blobs()
 
-    class Model:
-        init = staticmethod(lambda key, x: Normed().init(key, x, train=False))
-        apply = staticmethod(Normed().apply)
-
-        def __call__(self, x, train):
-            raise NotImplementedError
-
-    results = run(supervised(Model(), (x, y), (x, y), batch_size=32), rates(3), steps=60)
+    results = run(supervised(Normed(), (x, y), (x, y), batch_size=32), rates(3), steps=60)
     assert np.nanmin(results.final()) < 0.5
 
 

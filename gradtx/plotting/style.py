@@ -8,8 +8,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 # Okabe, Ito (2008), Color Universal Design: told apart with any colour vision. Yellow, which is faint on white, comes last.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 # With more than eight lines the colours come again, in other strokes.
@@ -116,12 +114,6 @@ def by_powers_of_ten(axes: Any) -> None:
     low, high = axes.get_ylim()
     if math.floor(math.log10(high)) > math.ceil(math.log10(low)) - 1:
         axes.yaxis.set_minor_formatter(pyplot().NullFormatter())
-
-
-def spread_scale(x: np.ndarray) -> str:
-    """Logarithmic where numbers are positive and span more than a decade and a half."""
-    x = x[np.isfinite(x)]
-    return "log" if len(x) and x.min() > 0 and x.max() / x.min() > 30 else "linear"
 
 
 def legend_below(figure: Any, axes: Any) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from gradtx.plotting.style import spread_scale
 from gradtx.sweep.importance import importance
 from gradtx.sweep.results import STOPPED, Results
 
@@ -25,18 +24,15 @@ def response(results: Results, name: str, metric: str | None = None, ax: Any = N
     """
     ax = _axes(ax)
     metric, columns = metric or results.metric, results.trials.columns
-    x, y = _numbers(results, name), np.where(results.status == "diverged", np.nan, results.final(metric))
+    x, y = numbers(results, name), np.where(results.status == "diverged", np.nan, results.final(metric))
     for label in dict.fromkeys(columns["optimizer"]):
         mine = (columns["optimizer"] == label) & ~np.isnan(x)
-        at = np.unique(x[mine])
-        rows = [y[mine & (x == v)] for v in at]
-        whole = np.array([not np.isnan(r).any() for r in rows])
-        if not whole.any():
+        at, rows = by_value(x[mine], y[mine])
+        if not rows:
             continue
-        at, rows = at[whole], [r for r, w in zip(rows, whole, strict=True) if w]
         (line,) = ax.plot(at, [r.mean() for r in rows], marker=".", label=label)
         ax.fill_between(at, [r.min() for r in rows], [r.max() for r in rows], color=line.get_color(), alpha=0.2, linewidth=0)
-    ax.set(xlabel=name, ylabel=metric, xscale=spread_scale(x), yscale=spread_scale(y))
+    ax.set(xlabel=name, ylabel=metric, xscale=scale(x), yscale=scale(y))
     ax.legend()
     return ax
 
@@ -56,10 +52,10 @@ def heat_map(results: Results, x: str, y: str, metric: str | None = None, ax: An
     """
     ax = _axes(ax)
     metric = metric or results.metric
-    a, b = _numbers(results, x), _numbers(results, y)
+    a, b = numbers(results, x), numbers(results, y)
     lost = results.status == "diverged"
     value = np.where(lost, np.nan, results.final(metric))
-    norm = "log" if spread_scale(value) == "log" else None
+    norm = "log" if scale(value) == "log" else None
     across, up = np.unique(a), np.unique(b)
     if len(across) * len(up) <= len(results):
         cells = np.full((len(up), len(across)), np.nan)
@@ -72,7 +68,7 @@ def heat_map(results: Results, x: str, y: str, metric: str | None = None, ax: An
         drawn = ax.scatter(a[~lost], b[~lost], c=value[~lost], norm=norm)
     ax.plot(a[lost], b[lost], "x", color="tab:red", markersize=5)
     ax.figure.colorbar(drawn, ax=ax, label=metric)
-    ax.set(xlabel=x, ylabel=y, xscale=spread_scale(across), yscale=spread_scale(up))
+    ax.set(xlabel=x, ylabel=y, xscale=scale(across), yscale=scale(up))
     return ax
 
 
@@ -96,7 +92,7 @@ def learning_curves(results: Results, metric: str | None = None, ax: Any = None)
                 ax.plot(results.at[last[-1:]], curve[last[-1:]], ".", color="0.5", alpha=0.3, markersize=3)
     for i in best:
         ax.plot(results.at, curves[i], color="C1", linewidth=2, label="best setting" if i == best[0] else None)
-    ax.set(xlabel="step", ylabel=metric, yscale=spread_scale(curves))
+    ax.set(xlabel="step", ylabel=metric, yscale=scale(curves))
     ax.legend()
     return ax
 
@@ -123,7 +119,15 @@ def _axes(ax: Any) -> Any:
     return plt.subplots(layout="constrained")[1]
 
 
-def _numbers(results: Results, name: str) -> np.ndarray:
+def by_value(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The values along x and what was measured at each; those at which a measurement is NaN are left out."""
+    rows = [(v, y[x == v]) for v in np.unique(x)]
+    whole = [(v, r) for v, r in rows if not np.isnan(r).any()]
+    return np.array([v for v, _ in whole]), [r for _, r in whole]
+
+
+def numbers(results: Results, name: str) -> np.ndarray:
+    """A column as numbers, NaN where a trial has none."""
     columns = results.trials.columns
     if name not in columns:
         raise ValueError(f"plotting: there is no column {name!r}; there are {list(columns)}.")
@@ -131,3 +135,9 @@ def _numbers(results: Results, name: str) -> np.ndarray:
         return np.array([np.nan if x is None else float(x) for x in columns[name]])
     except (TypeError, ValueError):
         raise ValueError(f"plotting: the column {name!r} holds what is no number; draw against another.") from None
+
+
+def scale(x: np.ndarray) -> str:
+    """Logarithmic where numbers are positive and span more than a decade and a half."""
+    x = x[np.isfinite(x)]
+    return "log" if len(x) and x.min() > 0 and x.max() / x.min() > 30 else "linear"

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gradtx.plotting.style import COLOURS, STROKES, by_powers_of_ten, legend_below, panels, spread_scale, stroke, styled
+from gradtx.plotting.style import COLOURS, STROKES, by_powers_of_ten, legend_below, panels, stroke, styled
+from gradtx.plotting.sweeps import scale
 from gradtx.training import RangeTest, Run
 
 
@@ -88,7 +89,7 @@ def curves(runs: Run | Mapping[str, Run], metric: str | Sequence[str] = "loss", 
         for column, along in enumerate(columns):
             for i, (name, history) in enumerate(histories.items()):
                 axes[row, column].plot(history[along], history[up], label=name, **stroke(i))
-        if spread_scale(np.concatenate([h[up] for h in histories.values()])) == "log":
+        if scale(np.concatenate([h[up] for h in histories.values()])) == "log":
             by_powers_of_ten(axes[row, 0])
         axes[row, 0].set_ylabel(up)
     for column, along in enumerate(columns):

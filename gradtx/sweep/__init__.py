@@ -30,6 +30,7 @@ from gradtx.sweep.space import (
     values,
     zipped,
 )
+from gradtx.sweep.tensorboard import tensorboard
 from gradtx.sweep.trainer import Trainer, accuracy, cross_entropy, minimizing, sampled, shuffled, supervised
 from gradtx.sweep.trials import Trial, Trials, trials
 
@@ -68,6 +69,7 @@ __all__ = [
     "sobol",
     "successive_halving",
     "supervised",
+    "tensorboard",
     "trials",
     "uniform",
     "values",

@@ -81,6 +81,7 @@ class _Lanes:
     group: Group
     program: Program
     varying: list[np.ndarray]  # of all rows of the group, as they are now
+    values: dict[str, np.ndarray]  # the extra fields of all rows of the group, each in one dtype
     index: np.ndarray  # which rows of the group run, in order
     carries: list[Any] | None = None  # of each chunk: leaves with the lanes along the first axis, padded at the end
     chunk: int = 0
@@ -149,8 +150,9 @@ class _Sweep:
     def _lanes(self, trainer: Trainer, group: Group) -> _Lanes:
         frozen, varying = group.frozen()
         varying = [_at_home(x) for x in varying]
-        program = program_for(trainer, frozen, varying, self.trials.values(group.rows[:1]), self.mesh)
-        return _Lanes(group, program, varying, np.arange(len(group.rows)))
+        values = {n: _at_home(v) for n, v in self.trials.values(group.rows).items()}
+        program = program_for(trainer, frozen, varying, values, self.mesh)
+        return _Lanes(group, program, varying, values, np.arange(len(group.rows)))
 
     # Running
 
@@ -332,7 +334,7 @@ class _Sweep:
         """The trials of a chunk, the last repeated to fill it."""
         part = _padded(part, size or self._size(len(part), lanes.chunk))
         rows = lanes.group.rows[part]
-        values = {n: _at_home(v) for n, v in self.trials.values(rows).items()}
+        values = {n: v[part] for n, v in lanes.values.items()}
         seeds = np.asarray(self.trials.columns["seed"][rows], np.int32)
         return Trial([_at_home(x[part]) for x in lanes.varying], values, seeds, lanes.group.frozen()[0])
 
@@ -432,7 +434,8 @@ class _Sweep:
         finite = np.where(np.isfinite(report.history), report.history, np.inf)
         speed = work / max(seconds, 1e-9)
         left = (self.steps - step) * running.sum() / speed
-        event = Event(report, self.metric, float(sign * finite.min()), speed, float(left))
+        measured = {n: c[:, self.done - 1].copy() for n, c in self.curves.items()}
+        event = Event(report, self.metric, float(sign * finite.min()), speed, float(left), measured)
         for callback in callbacks:
             callback(event)
 

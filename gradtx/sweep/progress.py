@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import NamedTuple
+
+import numpy as np
 
 from gradtx.sweep.policies import Report
 
 
 class Event(NamedTuple):
-    """What callbacks are told at each rung: what the policy is told, the best score (as measured), the speed, and the time left."""
+    """What callbacks are told at each rung.
+
+    Attributes:
+        report: what the policy is told, after it has decided.
+        metric: by what trials are judged.
+        best: the best score so far, as measured.
+        trial_steps_per_second: the speed.
+        seconds_left: the time left.
+        measured: at this rung, by name and as measured: a number for each trial, NaN where one no longer runs.
+    """
 
     report: Report
     metric: str
     best: float
     trial_steps_per_second: float
     seconds_left: float
+    measured: Mapping[str, np.ndarray]
 
 
 def bar(event: Event) -> None:

@@ -155,16 +155,13 @@ class Results:
         return _needed("pandas").DataFrame({n: list(c) for n, c in self.table().items()})
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """The table as a Parquet file; what is no number as it prints.
+        """The table as a Parquet file: columns of numbers or of truth values as such, all others as they print; null where a trial has none.
 
         Raises:
             ModuleNotFoundError: pyarrow isn't there.
         """
         arrow, parquet = _needed("pyarrow"), _needed("pyarrow.parquet")
-        plain = {
-            n: c if c.dtype != object else np.array([None if x is None else str(x) for x in c]) for n, c in self.table().items()
-        }
-        parquet.write_table(arrow.table(plain), path)
+        parquet.write_table(arrow.table({n: _of_one_kind(c) for n, c in self.table().items()}), path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Everything in one file: the optimizers in their dictionary form, the numbers, the versions. The old file is replaced at once or not.
@@ -247,6 +244,15 @@ def trials_from_plain(
 def _plain(x: Any) -> Any:
     x = x.item() if isinstance(x, np.generic) else x
     return x if x is None or isinstance(x, bool | int | float | str) else to_dict(x)
+
+
+def _of_one_kind(column: np.ndarray) -> np.ndarray | list[Any]:
+    """A column whose values have one type, None apart."""
+    if column.dtype != object:
+        return column
+    kinds = {type(x) for x in column if x is not None}
+    kind = bool if kinds == {bool} else int if kinds == {int} else float if kinds <= {int, float} else str
+    return [None if x is None else kind(x) for x in column]
 
 
 def _needed(name: str) -> Any:

@@ -114,7 +114,8 @@ class Checkpoints:
                     f"{where}: the run kept there has the {name} {about.get(name)}, this one has {ours}. Nothing was changed; take another folder."
                 )
         if about["best"] is not None and run.best is None:
-            run.best = Best(*about["best"], run.params, run.state.model_state)
+            at, score = about["best"]
+            run.best = Best(at, score, run.params, run.state.model_state)
         arrays, shapes = _arrays(run), about["shapes"]
         for name in sorted(set(arrays) | set(shapes)):
             ours = _shape(arrays[name]) if name in arrays else "nothing"

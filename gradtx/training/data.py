@@ -145,10 +145,9 @@ def as_source(data: Any) -> Any:
     """What `fit` goes through: `Batches`, an iterable over batches, or arrays, which are one batch."""
     if isinstance(data, Batches):
         return data
-    arrays = jax.tree.leaves(data)
     if isinstance(data, tuple | dict) or hasattr(data, "shape"):
-        if not all(hasattr(x, "shape") for x in arrays):
-            raise TypeError(f"data: a tuple or a dictionary must hold arrays; this holds {[type(x).__name__ for x in arrays]}.")
+        if others := [type(x).__name__ for x in jax.tree.leaves(data) if not hasattr(x, "shape")]:
+            raise TypeError(f"data: a tuple or a dictionary must hold arrays; this holds {others}.")
         return full_batch(data)
     if not hasattr(data, "__iter__"):
         raise TypeError(f"data: {data!r} is neither arrays nor something that gives batches; see minibatches.")

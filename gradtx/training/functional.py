@@ -43,7 +43,7 @@ def model_functions(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]
     takes_train = "train" in inspect.signature(type(model).__call__).parameters
 
     def make(key: Any, x: Any) -> Any:
-        variables = dict(model.init(key, x))
+        variables = dict(model.init(key, x, **({"train": False} if takes_train else {})))
         return variables.pop("params", {}), variables
 
     def call(params: Any, rest: Any, x: Any, key: Any) -> Any:

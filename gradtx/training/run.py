@@ -15,7 +15,7 @@ from gradtx.training.step import TrainingState
 
 @dataclasses.dataclass
 class Best:
-    """The best so far: its step, what it measured, the parameters to evaluate and the model's state, on the host."""
+    """The best so far: its step, what it measured, the parameters to evaluate and the model's state."""
 
     step: int
     score: float

@@ -53,7 +53,7 @@ def training_state(
         >>> int(training_state({"w": jnp.ones(2)}, gradtx.adam(0.1)).step)
         0
     """
-    params, model_state = jax.tree.map(lambda x: jnp.array(x, copy=True), (params, model_state))
+    params, model_state = jax.tree.map(_own, (params, model_state))
     data = None if key is None else jnp.array(jax.random.key_data(key), copy=True)
     zero = lambda: jnp.zeros((), jnp.int32)
     return TrainingState(zero(), params, optimizer.init(params), model_state, data, zero())
@@ -93,21 +93,25 @@ def training_step(
 
     at = gradient_params(optimizer, state.opt_state, state.params)
     (value, (model_state, metrics)), grads = jax.value_and_grad(objective, has_aux=True)(at)
-    value_fn = lambda params: objective(params)[0]
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params, value=value, value_fn=value_fn)
     norm = global_norm(grads)
     good = jnp.isfinite(value) & jnp.isfinite(norm)
-    keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)
-    after = TrainingState(
-        state.step + 1,
-        keep(apply_updates(state.params, updates), state.params),
-        keep(opt_state, state.opt_state),
-        keep(model_state, state.model_state),
-        state.key,
-        state.skipped + (~good).astype(jnp.int32),
-    )
+
+    def move() -> Any:
+        value_fn = lambda params: objective(params)[0]
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params, value=value, value_fn=value_fn)
+        return apply_updates(state.params, updates), opt_state, model_state
+
+    # A choice between branches leaves the update as it is; one between numbers would read and copy all of the state once more.
+    moved = jax.lax.cond(good, move, lambda: (state.params, state.opt_state, state.model_state))
+    after = TrainingState(state.step + 1, *moved, state.key, state.skipped + (~good).astype(jnp.int32))
     measured = {"loss": value, "grad_norm": norm, **metrics}
     return after, {n: jnp.asarray(x).astype(jnp.float32) for n, x in measured.items()}
+
+
+def _own(x: Any) -> jax.Array:
+    x = jnp.array(x, copy=True)
+    # Python's numbers settle in their dtype, so that a step gives the types that it takes.
+    return x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else jax.lax.convert_element_type(x, x.dtype)
 
 
 def called(
