@@ -8,7 +8,6 @@ import json
 import sys
 import time
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,8 +15,6 @@ import optax
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 import gradtx
 from benchmarks.machine import RESULTS, machine
@@ -34,28 +31,14 @@ from gradtx.sweep import (
     trials,
     values,
 )
+from gradtx.training.digits import Classifier, digits
 
 SETTINGS, STEPS, BATCH, ROUNDS = 64, 500, 64, 5
 RATES = np.geomspace(1e-4, 1e-1, SETTINGS)
 
 
-class Network(nn.Module):
-    """64-128-10."""
-
-    @nn.compact
-    def __call__(self, x):
-        return nn.Dense(10)(nn.relu(nn.Dense(128)(x)))
-
-
-def digits():
-    images, labels = load_digits(return_X_y=True)
-    images, labels = (images / 16).astype(np.float32), labels.astype(np.int32)
-    x, x_test, y, y_test = train_test_split(images, labels, test_size=0.2, stratify=labels, random_state=0)
-    return tuple(map(jnp.asarray, (x, y))), tuple(map(jnp.asarray, (x_test, y_test)))
-
-
-TRAIN, TEST = digits()
-MODEL = Network()
+TRAIN, TEST = jax.tree.map(jnp.asarray, digits())
+MODEL = Classifier(128)
 BATCHES = shuffled(TRAIN, BATCH, epochs=-(-STEPS // (len(TRAIN[0]) // BATCH)))
 
 

@@ -7,16 +7,13 @@ import functools
 import operator
 import pathlib
 
-import flax.linen as nn
 import matplotlib as mpl
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 import gradtx
-from gradtx.sweep import accuracy, log, run, supervised, trials
+from gradtx.sweep import log, on_digits, run, trials
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -42,32 +39,16 @@ OPTIMIZERS = {
 }
 
 
-class Classifier(nn.Module):
-    """A hidden layer of 32."""
-
-    @nn.compact
-    def __call__(self, x):
-        return nn.Dense(10)(nn.relu(nn.Dense(32)(x)))
-
-
-def digits():
-    """Images and labels to train on, and a stratified fifth that is held out."""
-    images, labels = load_digits(return_X_y=True)
-    data = (images / 16.0).astype(np.float32), labels.astype(np.int32)
-    x, x_test, y, y_test = train_test_split(*data, test_size=0.2, stratify=labels, random_state=0)
-    return (x, y), (x_test, y_test)
-
-
-def classifying():
-    """The classifier on digits, judged on what is held out."""
-    return supervised(Classifier(), *digits(), metrics={"accuracy": accuracy})
-
-
 def main() -> None:
     everything = [trials(tx, learning_rate=RATES, seeds=SEEDS, label=name) for name, tx in OPTIMIZERS.items()]
     folder = pathlib.Path("runs/demo")
     folder.mkdir(parents=True, exist_ok=True)
-    results = run(classifying(), functools.reduce(operator.add, everything), STEPS, progress=True)
+    results = run(
+        on_digits(),
+        functools.reduce(operator.add, everything),
+        STEPS,
+        progress=True,
+    )
     results.save(folder / "results.npz")
     results.to_csv(folder / "sweep.csv")
     show(results, folder / "sweep.png")

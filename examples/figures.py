@@ -240,15 +240,18 @@ def at_a_cliff():
         "clipped by value at 1": gradtx.chain(gradtx.clip(1.0), gradtx.sgd(0.2)),
         "clipped by norm at 1": gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.sgd(0.2)),
     }
-    figure, [axes] = panels(1, 2, 0.8)
+    figure, [axes] = panels(1, 3, 1.0)
     start = (1.6, 2.0)
-    bounds = ((-15, 3), (-3, 3))
-    plotting.contours(cliff, lines, start, 80, bounds=bounds, axes=axes[0])
+    # The whole, and what is near the cliff.
+    for ax, bounds in zip(axes, [((-15, 3), (-3, 3)), ((0, 2), (0, 2.4))], strict=False):
+        plotting.contours(cliff, lines, start, 80, bounds=bounds, axes=ax)
+    axes[0].set_xticks(range(-15, 1, 5))
+    axes[1].set_ylabel("")
     for i, (name, tx) in enumerate(lines.items()):
         run = trajectory(cliff, tx, jnp.array(start), 80)
-        axes[1].plot(run.values, label=name, **stroke(i))
-    axes[1].set(xlabel="step", ylabel="$f$", yscale="log")
-    legend_below(figure, axes[1])
+        axes[2].plot(run.values, label=name, **stroke(i))
+    axes[2].set(xlabel="step", ylabel="$f$", yscale="log")
+    legend_below(figure, axes[2])
     return figure
 
 

@@ -8,8 +8,8 @@ import math
 import optuna
 
 import gradtx
-from examples.demo import STEPS, classifying
-from gradtx.sweep import run, trials, zipped
+from examples.demo import STEPS
+from gradtx.sweep import on_digits, run, trials, zipped
 
 BATCHES, SIZE = 4, 16
 
@@ -18,7 +18,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # constant_liar: the proposals of a batch keep apart although none of them has been told yet.
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0, constant_liar=True))
-    trainer = classifying()  # one trainer: only the first batch is compiled
+    trainer = on_digits()  # one trainer: only the first batch is compiled
     for batch in range(BATCHES):
         asked = [study.ask() for _ in range(SIZE)]
         space = zipped(

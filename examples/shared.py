@@ -5,9 +5,9 @@ import pathlib
 import jax
 import matplotlib as mpl
 
-from examples.demo import Classifier, digits
 from gradtx.sweep import accuracy, cross_entropy
 from gradtx.training import supervised_loss
+from gradtx.training.digits import Classifier, digits
 
 mpl.use("Agg")
 

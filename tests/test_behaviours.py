@@ -13,6 +13,7 @@ from gradtx.problems import (
     long_valley,
     noisy,
     plateau,
+    quadratic_1d,
     rosenbrock,
     saddle,
     small_network,
@@ -143,6 +144,28 @@ def test_descent_stops_at_a_local_minimum_and_momentum_may_not():
     assert run(three_minima, gradtx.sgd(0.05), 500).values[-1] > three_minima.minimum + 0.3
     end = run(three_minima, gradtx.sgd(0.05, momentum=0.985), 3000)
     np.testing.assert_allclose(end.values[-1], three_minima.minimum, atol=1e-4)
+
+
+def test_restarts_find_what_one_start_misses():
+    # In one dimension small steps stay between two hills: as many starts get to the lowest minimum as lie about it.
+    (low, high), *_ = three_minima.bounds
+    starts = np.random.default_rng(0).uniform(low, high, size=(200, 1)).astype(np.float32)
+    ends = trajectories(three_minima, gradtx.sgd(0.02), jnp.asarray(starts), 1000, every=1000).values[:, -1]
+    x = np.linspace(low, high, 20_001)
+    f = np.array(jax.vmap(three_minima.function)(jnp.asarray(x)[:, None]))
+    hills = x[1:-1][(f[1:-1] > f[:-2]) & (f[1:-1] > f[2:])]
+    lowest = x[np.argmin(f)]
+    about = np.searchsorted(hills, starts[:, 0]) == np.searchsorted(hills, lowest)
+    np.testing.assert_array_equal(np.asarray(ends) < three_minima.minimum + 1e-3, about)
+    assert 0.1 < about.mean() < 0.9
+
+
+def test_swings_shrink_with_the_rate():
+    # RMSprop swings by half the rate about a minimum: 0.1 for 300 steps, then 0.01.
+    falling = gradtx.piecewise_constant_schedule(0.1, {300: 0.1})
+    swings = np.abs(run(quadratic_1d, gradtx.rmsprop(falling), 900, (1.0,)).points[:, 0])
+    np.testing.assert_allclose(swings[280:300], 0.05, rtol=0.05)
+    np.testing.assert_allclose(swings[-20:], 0.005, rtol=0.05)
 
 
 def test_squared_error_has_a_plateau_where_cross_entropy_has_a_slope():

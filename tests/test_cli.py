@@ -1,9 +1,15 @@
 """The command line, as a new user would try it."""
 
+import csv
+import os
+
+import numpy as np
 import pytest
 
 import gradtx
-from gradtx.cli import made, main, optimizers, plain
+from gradtx.cli import main
+from gradtx.cli.mathematics import plain
+from gradtx.cli.names import made, optimizers
 
 pytest.importorskip("rich")
 
@@ -81,6 +87,65 @@ def test_race_without_a_picture_tells_of_divergence(run):
     assert "at step" in out
 
 
+def test_sweep(run, tmp_path):
+    pytest.importorskip("sklearn")
+    picture, table = tmp_path / "sweep.png", tmp_path / "sweep.csv"
+    arguments = (
+        "sweep",
+        "--optimizers",
+        "adam,sgd,sgd(1e30)",
+        "--learning-rates",
+        "1e-3,0.01",
+        "--seeds",
+        "2",
+        "--steps",
+        "20",
+    )
+    arguments += ("--csv", str(table), "-o", str(picture), "--folder", str(tmp_path / "kept"))
+    code, out, err = run(*arguments)
+    assert (code, err) == (0, "")
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["optimizer"], float(r["learning_rate"]), r["seed"]) for r in rows] == [
+        *(("adam", rate, seed) for rate in (1e-3, 0.01) for seed in "01"),
+        *(("sgd", rate, seed) for rate in (1e-3, 0.01) for seed in "01"),
+        *(("sgd(1e30)", 1e30, seed) for seed in "01"),
+    ]
+    lines = {c[0]: c[1:] for row in out.splitlines() if len(c := [x.strip() for x in row.strip("│").split("│")]) == 5}
+    losses = np.array([float(r["loss"]) for r in rows[2:4]])  # Adam's at 0.01
+    accuracies = np.array([float(r["accuracy"]) for r in rows[2:4]])
+    said = f"{losses.mean():.4f} ± {losses.std():.4f}", f"{accuracies.mean():.1%} ± {accuracies.std():.1%}"
+    assert lines["adam"] == ["0.01", *said, "0 of 4"]
+    assert lines["sgd(1e30)"] == ["", "all rates diverged", "", "2 of 2"]
+    assert picture.stat().st_size > 1000
+    # What is there is not run again; another sweep is refused.
+    assert "0.0 s running" in run(*arguments)[1]
+    if os.path.exists("/dev/full"):
+        table.unlink()
+        table.symlink_to("/dev/full")
+        code, _, err = run(*arguments)
+        assert (code, err.count("\n")) == (1, 1)
+        assert "No space" in err
+    code, out, err = run(*arguments, "--steps", "30")
+    assert (code, out) == (1, "")
+    assert "another sweep" in err
+
+
+def test_a_sweep_by_hyperband(run, tmp_path):
+    pytest.importorskip("scipy")
+    table = tmp_path / "sweep.csv"
+    arguments = ("sweep", "--optimizers", "adam,sgd", "--learning-rates", "1e-3:1e-1:9", "--seeds", "1", "--steps", "18")
+    code, out, err = run(*arguments, "--policy", "hyperband", "--csv", str(table))
+    assert (code, err) == (0, "")
+    assert "sgd" in out
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    for name in ("adam", "sgd"):
+        steps = {int(r["steps"]) for r in rows if r["optimizer"] == name}
+        assert steps >= {2, 18}
+        assert len([r for r in rows if r["optimizer"] == name]) == 9
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -101,6 +166,19 @@ def test_race_without_a_picture_tells_of_divergence(run):
         (["race", "--problem", "saddle", "--optimizers", "sgd", "--noise", "-1"], 2, "negative"),
         (["race", "--problem", "saddle", "--optimizers", "sgd", "-o", "race.doc"], 2, ".gif"),
         (["race", "--problem", "saddle", "--optimizers", "sgd", "-o", "/no/such/folder/race.gif"], 1, "can't write"),
+        (["sweep", "--optimizers", "admm"], 2, "did you mean 'adam'?"),
+        (["sweep", "--optimizers", "polyak_sgd"], 2, "no learning rate"),
+        (["sweep", "--learning-rates", "1:2"], 2, "1e-4:1e-1:9"),
+        (["sweep", "--learning-rates", "1:2:0"], 2, "1e-4:1e-1:9"),
+        (["sweep", "--learning-rates", "0:2:3"], 2, "> 0"),
+        (["sweep", "--learning-rates", "0.1,-0.1"], 2, "learning_rate = -0.1"),
+        (["sweep", "--learning-rates", "0.1,0.2", "--policy", "hyperband"], 2, "hyperband draws"),
+        (["sweep", "--policy", "half"], 2, "halving"),
+        (["sweep", "--seeds", "0"], 2, "at least 1"),
+        (["sweep", "-o", "sweep.gif"], 2, ".png"),
+        (["sweep", "--csv", "sweep.txt"], 2, ".csv"),
+        (["sweep", "--csv", "/no/such/folder/sweep.csv"], 1, "can't write"),
+        (["sweep", "--folder", "/dev/null/sweep"], 1, "can't write"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else None,
 )
@@ -113,11 +191,11 @@ def test_errors_take_one_line(run, arguments, code, says):
 
 
 def test_help(capsys):
-    for arguments in (["--help"], ["race", "--help"]):
+    for arguments in (["--help"], ["race", "--help"], ["sweep", "--help"]):
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         assert stop.value.code == 0
-    assert "--learning-rate" in capsys.readouterr().out
+    assert "--learning-rates" in capsys.readouterr().out
 
 
 def test_mathematics_in_plain_letters():

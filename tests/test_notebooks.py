@@ -20,6 +20,7 @@ REDUCED = {
     "3_adaptive_rates": "steps, n = 300, 15",
     "4_composing": "steps = 100",
     "5_hypergradients": "steps, rounds = 50, 8",
+    "6_sweeping": "steps, n, seeds = 60, 4, 2",
 }
 
 

@@ -5,6 +5,7 @@ import functools
 import itertools
 import pathlib
 import re
+import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from gradtx.training import RangeTest, fit, range_test
 
 mpl = pytest.importorskip("matplotlib")
 mpl.use("Agg")
+animation = pytest.importorskip("matplotlib.animation")
 import matplotlib.pyplot as plt  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -191,7 +193,10 @@ def test_the_frames_of_a_film_move(on, tmp_path):
 
 def test_film_in_a_page_and_bar(tmp_path, capsys):
     path = plotting.animate(saddle, PAIR, tmp_path / "a.html", steps=4, frames=2, fps=1)
-    assert "<script" in path.read_text()
+    page = path.read_text()
+    assert "<script" in page
+    assert not re.search(r"https?:|fa fa-", page)  # needs no network: no font for its buttons
+    assert page.count("<button") == 9 == len(re.findall(r"<button[^>]*>\s*(?:[-+]|&#\d+;)+\s*</button>", page))
     assert "3/3" in capsys.readouterr().err
 
 
@@ -226,6 +231,19 @@ def test_what_is_drawn_of_a_range_test():
     assert 0.5 < low < 1.0 < 2.0 < high < 2.5  # the last is out of sight
 
 
+@pytest.mark.skipif(not animation.FFMpegWriter.isAvailable(), reason="ffmpeg isn't installed")
+@pytest.mark.parametrize("on", ["contours", "surface"])
+def test_film_by_ffmpeg(on, tmp_path):
+    path = plotting.animate(saddle, PAIR, tmp_path / "a.mp4", steps=60, frames=3, fps=4, on=on, progress=False)
+    decode = [mpl.rcParams["animation.ffmpeg_path"], "-v", "error", "-i", str(path), "-s", "320x240"]
+    raw = subprocess.run([*decode, "-f", "rawvideo", "-pix_fmt", "gray", "-"], check=True, capture_output=True).stdout
+    frames = np.frombuffer(raw, np.uint8).reshape(-1, 240, 320).astype(int)
+    assert len(frames) == 3 + 4  # the last stays for a second
+    moved = np.abs(np.diff(frames, axis=0)).max(axis=(1, 2))
+    assert (moved[:2] > 60).all()
+    assert (moved[3:] < 30).all()
+
+
 def test_errors(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="gif"):
         plotting.animate(saddle, PAIR, tmp_path / "a.png")
@@ -249,9 +267,10 @@ def test_errors(tmp_path, monkeypatch):
         plotting.curves(list(trained().values()))
     with pytest.raises(ValueError, match=r"no 'accuracy' in its records; it has .*'val_loss'"):
         plotting.curves(trained(), "accuracy")
-    with pytest.raises(ValueError, match="no run"):
-        plotting.curves({})
-    monkeypatch.setattr(mpl.animation.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
+    for arguments, missing in ((({},), "no run"), ((trained(), []), "no metric"), ((trained(), "loss", []), "no x")):
+        with pytest.raises(ValueError, match=missing):
+            plotting.curves(*arguments)
+    monkeypatch.setattr(animation.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
     with pytest.raises(RuntimeError, match="ffmpeg"):
         plotting.animate(saddle, PAIR, tmp_path / "a.mp4")
 

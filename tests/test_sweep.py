@@ -28,6 +28,7 @@ from gradtx.sweep import (
     Results,
     Trainer,
     accuracy,
+    apart,
     choice,
     early_stopping,
     full,
@@ -377,6 +378,20 @@ def test_hyperband_deals_in_its_proportions():
     assert results.steps_run < 0.2 * 143 * 81
 
 
+def test_apart_each_optimizer_has_what_it_would_have_alone():
+    # Adam is nowhere near gradient descent here; in one pot it would be gone at the first rung.
+    slow = trials(gradtx.adam, learning_rate=log(1e-7, 1e-5, 9), label="slow")
+    results = run(minimizing(rosenbrock), rates(9) + slow, steps=90, policy=apart(successive_halving(10, 3)))
+    for label, alone in {"adam": rates(9), "slow": slow}.items():
+        mine = results.trials.columns["optimizer"] == label
+        single = run(minimizing(rosenbrock), alone, steps=90, policy=successive_halving(10, 3))
+        np.testing.assert_array_equal(results.stopped_at[mine], single.stopped_at)
+        assert results.best(label).optimizer == single.best().optimizer
+    assert results.best().values["optimizer"] == "adam"
+    with pytest.raises(TypeError, match="only select"):
+        run(minimizing(rosenbrock), rates(4), steps=20, policy=apart(population_based(["learning_rate"])))
+
+
 def test_seeds_of_a_setting_go_on_together():
     t = trials(gradtx.sgd, learning_rate=log(1e-6, 1e-4, 6), seeds=3)
     results = run(minimizing(rosenbrock), t, steps=20, policy=successive_halving(5, 2))
@@ -668,6 +683,7 @@ def restructured():
         (lambda: successive_halving(0), ValueError, "start"),
         (lambda: early_stopping(0), ValueError, "patience"),
         (lambda: population_based(["b1"], 0.9), ValueError, "fraction"),
+        (lambda: run(minimizing(rosenbrock), rates(1), 1).best("lion"), ValueError, r"'lion'; there are \['adam'\]"),
     ],
 )
 def test_bad_input_says_what_is_wrong(call, error, words):

@@ -30,13 +30,21 @@ def swept(policy=None):
 def test_loss_against_the_rate():
     results = swept()
     ax = response(results, "learning_rate")
-    adam, sgd = ax.get_lines()
+    adam, sgd = (line for line in ax.get_lines() if line.get_linestyle() != "None")
     final = results.final()[:12].reshape(6, 2)
     np.testing.assert_allclose(adam.get_xdata(), log(1e-4, 1e-1, 6).options)
     np.testing.assert_allclose(adam.get_ydata(), final.mean(axis=1), rtol=1e-6)
     assert sgd.get_xdata().tolist() == [1e-4, 1e-3]  # the third diverged
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["adam, mine", "sgd"]
     assert ax.get_xscale() == "log"
+
+
+def test_what_was_stopped_is_no_part_of_the_line():
+    results = swept(successive_halving(10, 3))
+    ends = {float(r) for r in results.trials.columns["learning_rate"][results.status == "done"]}
+    drawn = [line for line in response(results, "learning_rate").get_lines() if line.get_linestyle() != "None"]
+    assert {x for line in drawn for x in line.get_xdata()} == ends
+    assert (results.status == "stopped").any()
 
 
 def test_a_heat_map_over_two():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import sys
 from typing import Any
 
@@ -118,7 +119,7 @@ def _writer(output: pathlib.Path, fps: int) -> Any:
     if kind == ".gif":
         return _gif_writer(fps)
     if kind in (".html", ".htm"):
-        return animation.HTMLWriter(fps=fps, embed_frames=True)
+        return _html_writer(fps)
     if kind != ".mp4":
         raise ValueError(f"animate: {output.name!r} ends in {kind!r}; it must be .gif, .mp4 or .html.")
     if not animation.FFMpegWriter.isAvailable():
@@ -139,6 +140,28 @@ def _gif_writer(fps: int) -> Any:
             first.save(self.outfile, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
 
     return Small(fps=fps)
+
+
+# What matplotlib's page has a font fetched for.
+_BUTTONS = {"minus": "−", "fast-backward": "«", "step-backward": "‹", "play fa-flip-horizontal": "◀", "pause": "❚❚"}
+_BUTTONS |= {"play": "▶", "step-forward": "›", "fast-forward": "»", "plus": "+"}
+
+
+def _html_writer(fps: int) -> Any:
+    from matplotlib.animation import HTMLWriter
+
+    class Alone(HTMLWriter):
+        """A page that needs no network: its buttons have letters on them."""
+
+        def finish(self) -> None:
+            super().finish()
+            file = pathlib.Path(self.outfile)
+            page = re.sub(r"<link[^>]*>", "", file.read_text())
+            for name, sign in _BUTTONS.items():
+                page = page.replace(f'<i class="fa fa-{name}"></i>', sign)
+            file.write_bytes(page.encode("ascii", "xmlcharrefreplace"))  # whatever the reader takes for the encoding
+
+    return Alone(fps=fps, embed_frames=True)
 
 
 def _palette() -> Any:

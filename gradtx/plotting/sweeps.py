@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from gradtx.plotting.style import stroke
 from gradtx.sweep.importance import importance
 from gradtx.sweep.results import STOPPED, Results
 
 
 def response(results: Results, name: str, metric: str | None = None, ax: Any = None) -> Any:
     """The last measurement against one hyperparameter: a line for each optimizer through the means over the seeds, a band from the least to the most.
+
+    What the policy stopped early is a faint dot, since it was measured after fewer steps.
 
     Args:
         results: of a sweep.
@@ -25,13 +28,16 @@ def response(results: Results, name: str, metric: str | None = None, ax: Any = N
     ax = _axes(ax)
     metric, columns = metric or results.metric, results.trials.columns
     x, y = numbers(results, name), np.where(results.status == "diverged", np.nan, results.final(metric))
-    for label in dict.fromkeys(columns["optimizer"]):
-        mine = (columns["optimizer"] == label) & ~np.isnan(x)
+    stopped = results.status == STOPPED
+    for i, label in enumerate(dict.fromkeys(columns["optimizer"])):
+        known = (columns["optimizer"] == label) & ~np.isnan(x)
+        early, mine = known & stopped, known & ~stopped
+        ax.plot(x[early], y[early], ".", color=stroke(i)["color"], alpha=0.35, markersize=4)
         at, rows = by_value(x[mine], y[mine])
         if not rows:
             continue
-        (line,) = ax.plot(at, [r.mean() for r in rows], marker=".", label=label)
-        ax.fill_between(at, [r.min() for r in rows], [r.max() for r in rows], color=line.get_color(), alpha=0.2, linewidth=0)
+        ax.plot(at, [r.mean() for r in rows], marker=".", label=label, **stroke(i))
+        ax.fill_between(at, [r.min() for r in rows], [r.max() for r in rows], color=stroke(i)["color"], alpha=0.2, linewidth=0)
     ax.set(xlabel=name, ylabel=metric, xscale=scale(x), yscale=scale(y))
     ax.legend()
     return ax

@@ -68,7 +68,7 @@ def curves(runs: Run | Mapping[str, Run], metric: str | Sequence[str] = "loss", 
 
     Raises:
         TypeError: what is to be drawn is no `Run`.
-        ValueError: there is no run, or one has no such number in its records.
+        ValueError: there is no run, metric or x, or a run has no such number in its records.
 
     Example:
         >>> import gradtx, jax.numpy as jnp
@@ -82,8 +82,9 @@ def curves(runs: Run | Mapping[str, Run], metric: str | Sequence[str] = "loss", 
     named = runs if isinstance(runs, Mapping) else {None: runs}
     rows, columns = ([n] if isinstance(n, str) else list(n) for n in (metric, x))
     histories = {name: _history(name, run, [*rows, *columns]) for name, run in named.items()}
-    if not histories:
-        raise ValueError("curves: there is no run to draw.")
+    for what, given in (("run", histories), ("metric", rows), ("x", columns)):
+        if not given:
+            raise ValueError(f"curves: there is no {what} to draw.")
     figure, axes = panels(len(rows), len(columns), 0.8 if len(columns) > 1 else 0.5, sharex="col", sharey="row")
     for row, up in enumerate(rows):
         for column, along in enumerate(columns):

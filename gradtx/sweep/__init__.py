@@ -1,11 +1,13 @@
 """Many optimizers at once: spaces, the engine, policies, results."""
 
+from gradtx.sweep.digits import on_digits
 from gradtx.sweep.engine import run
 from gradtx.sweep.importance import importance
 from gradtx.sweep.policies import (
     Decision,
     Policy,
     Report,
+    apart,
     early_stopping,
     full,
     hyperband,
@@ -46,6 +48,7 @@ __all__ = [
     "Trial",
     "Trials",
     "accuracy",
+    "apart",
     "bar",
     "choice",
     "cross_entropy",
@@ -60,6 +63,7 @@ __all__ = [
     "loguniform",
     "minimizing",
     "normal",
+    "on_digits",
     "population_based",
     "product",
     "random",

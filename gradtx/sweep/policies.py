@@ -136,6 +136,41 @@ def early_stopping(patience: int, min_delta: float = 0.0) -> Policy:
     return Policy(decide, name=f"early_stopping({patience}, {min_delta})")
 
 
+def apart(policy: Policy | Callable[[Report], Any], column: str = "optimizer") -> Policy:
+    """The policy, asked about each optimizer apart: no optimizer is left out for another, and each has a winner that ran to the end.
+
+    Args:
+        policy: one that only selects, such as `successive_halving(…)` or `hyperband(…)`.
+        column: of the table; rows with the same value in it are one part.
+
+    Raises:
+        TypeError: at a rung: the policy copies or changes trials.
+
+    Example:
+        >>> from gradtx import adam, sgd
+        >>> from gradtx.problems import rosenbrock
+        >>> from gradtx.sweep import apart, log, minimizing, run, successive_halving, trials
+        >>> both = trials(adam, learning_rate=log(1e-6, 1e-4, 4)) + trials(sgd, learning_rate=log(1e-5, 1e-3, 4))
+        >>> results = run(minimizing(rosenbrock), both, 20, policy=apart(successive_halving(5, 2)))
+        >>> results.trials.columns["optimizer"][results.status == "done"].tolist()
+        ['adam', 'sgd']
+    """
+    inner = as_policy(policy)
+
+    def decide(report: Report) -> np.ndarray:
+        keep = np.zeros(len(report.alive), bool)
+        for value in dict.fromkeys(report.columns[column]):
+            part = np.flatnonzero(report.columns[column] == value)
+            of = {f: getattr(report, f)[part] for f in ("scores", "history", "alive", "settings", "groups")}
+            answer = inner.decide(dataclasses.replace(report, **of, columns={n: c[part] for n, c in report.columns.items()}))
+            if isinstance(answer, Decision):
+                raise TypeError(f"apart: {inner.name} copies or changes trials; it takes policies that only select.")
+            keep[part] = answer
+        return keep
+
+    return Policy(decide, inner.rungs, f"apart({inner.name}, {column!r})")
+
+
 def population_based(
     names: Sequence[str],
     fraction: float = 0.25,

@@ -109,15 +109,21 @@ class Results:
             out[f"{self.metric}_deviation"] = np.array([x.std() for x in of(score)])
             return out | {n: np.array([x.mean() for x in of(self.final(n))]) for n in self.curves if n != self.metric}
 
-    def best(self) -> Best:
+    def best(self, optimizer: str | None = None) -> Best:
         """The setting with the best mean over its seeds, among those that ran longest.
 
+        Args:
+            optimizer: only among those that the table calls so.
+
         Raises:
-            ValueError: no setting came through with all its seeds.
+            ValueError: no setting came through with all its seeds, or the table has no such optimizer.
         """
         table = self.over_seeds()
-        scores = table[self.metric]
-        usable = np.isfinite(scores)
+        scores, labels = table[self.metric], table["optimizer"]
+        mine = np.ones(len(scores), bool) if optimizer is None else labels == optimizer
+        if not mine.any():
+            raise ValueError(f"best: no optimizer is called {optimizer!r}; there are {list(dict.fromkeys(labels))}.")
+        usable = mine & np.isfinite(scores)
         if not usable.any():
             raise ValueError("best: every setting diverged, or nothing was measured.")
         # Scores after more steps aren't comparable with those after fewer; the policy has judged these already.

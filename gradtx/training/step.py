@@ -102,8 +102,8 @@ def training_step(
         return apply_updates(state.params, updates), opt_state, model_state
 
     # A choice between branches leaves the update as it is; one between numbers would read and copy all of the state once more.
-    moved = jax.lax.cond(good, move, lambda: (state.params, state.opt_state, state.model_state))
-    after = TrainingState(state.step + 1, *moved, state.key, state.skipped + (~good).astype(jnp.int32))
+    params, opt_state, model_state = jax.lax.cond(good, move, lambda: (state.params, state.opt_state, state.model_state))
+    after = TrainingState(state.step + 1, params, opt_state, model_state, state.key, state.skipped + (~good).astype(jnp.int32))
     measured = {"loss": value, "grad_norm": norm, **metrics}
     return after, {n: jnp.asarray(x).astype(jnp.float32) for n, x in measured.items()}
 

@@ -1,0 +1,5 @@
+"""`python -m gradtx.cli`."""
+
+from gradtx.cli import run
+
+run()
