@@ -47,7 +47,7 @@ def range_test(seen: RangeTest) -> Any:
     # The last loss, at which the test ended, may be of any size: all before it sets the frame.
     low, high = seen.losses[:-1].min(), seen.smooth[:-1].max()
     room = 0.08 * (high - low) or 1.0
-    axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(low - room, high + room))
+    axes.set(xscale="log", xlabel=seen.hyperparameter.replace("_", " "), ylabel="loss", ylim=(low - room, high + room))
     legend_below(figure, axes)
     return figure
 
