@@ -1,6 +1,7 @@
 """Pictures: what is drawn is what was run, legends are complete, nothing lies off the frame or on top of anything."""
 
 import builtins
+import functools
 import itertools
 import pathlib
 import re
@@ -16,6 +17,7 @@ from gradtx import plotting
 from gradtx.plotting.style import COLOURS, SIZES
 from gradtx.problems import beale, bent_bowl, himmelblau, noisy, rosenbrock, saddle
 from gradtx.solve import trajectory
+from gradtx.training import RangeTest, fit, range_test
 
 mpl = pytest.importorskip("matplotlib")
 mpl.use("Agg")
@@ -32,6 +34,18 @@ def closed():
     plt.close("all")
 
 
+FLOOR = [jnp.zeros(2), jnp.full(2, 0.1)]  # two batches
+
+
+def square(params, batch):
+    return jnp.sum((params - batch) ** 2)
+
+
+@functools.cache
+def trained():
+    return {n: fit(square, jnp.ones(2), tx, FLOOR, epochs=20, validation=FLOOR[:1]) for n, tx in PAIR.items()}
+
+
 PICTURES = {
     "contours": lambda: plotting.contours(beale, PAIR, steps=30),
     "surface": lambda: plotting.surface(saddle, PAIR, steps=30),
@@ -42,6 +56,8 @@ PICTURES = {
     "rate basins": lambda: plotting.rate_basins(
         rosenbrock, gradtx.sgd(0.1, momentum=0.9), jnp.logspace(-5, -1, 12), steps=50, momentum=jnp.linspace(0, 0.99, 7)
     ),
+    "curves": lambda: plotting.curves(trained(), ("loss", "val_loss"), ("step", "epoch", "seconds")),
+    "range test": lambda: plotting.range_test(range_test(square, jnp.ones(2), gradtx.sgd(0.1), FLOOR, lowest=1e-3)),
     "start basins": lambda: plotting.start_basins(himmelblau, gradtx.sgd(0.01), 300, n=20),
 }
 
@@ -92,7 +108,8 @@ def test_nothing_overlaps_or_lies_off_the_frame(name, size):
 def test_legends_are_complete(name):
     figure = PICTURES[name]()
     shown = {t.get_text() for legend in figure.legends for t in legend.get_texts()}
-    assert shown == ({"$x$", "$y$", "$z$"} if name == "effective rates" else set(PAIR))
+    wanted = {"effective rates": {"$x$", "$y$", "$z$"}, "range test": {"loss", "its running mean", "steepest", "limit"}}
+    assert {text.partition(":")[0] for text in shown} == wanted.get(name, set(PAIR))
 
 
 def test_what_is_drawn_is_the_run():
@@ -183,6 +200,37 @@ def test_film_in_a_page_and_bar(tmp_path, capsys):
     assert "3/3" in capsys.readouterr().err
 
 
+def test_the_curves_of_a_training_are_its_records():
+    runs = trained()
+    figure = plotting.curves(runs, ("loss", "val_loss"), ("step", "epoch", "seconds"))
+    grid = np.reshape(figure.axes, (2, 3))
+    for (row, metric), (column, x) in itertools.product(
+        enumerate(("loss", "val_loss")), enumerate(("step", "epoch", "seconds"))
+    ):
+        for line, (name, run) in zip(grid[row, column].lines, runs.items(), strict=True):
+            assert line.get_label() == name
+            np.testing.assert_array_equal(line.get_xdata(), [r[x] for r in run.records])
+            np.testing.assert_array_equal(line.get_ydata(), [r[metric] for r in run.records])
+    assert [a.get_xlabel() for a in grid[1]] == ["step", "epoch", "seconds"]
+    assert [a.get_ylabel() for a in grid[:, 0]] == ["loss", "val_loss"]
+    assert [a.get_yscale() for a in grid[:, 0]] == ["log", "log"]
+    alone = plotting.curves(runs["descent"])
+    assert (alone.axes[0].get_yscale(), alone.legends) == ("linear", [])
+
+
+def test_what_is_drawn_of_a_range_test():
+    seen = RangeTest(np.geomspace(1e-3, 1, 4), np.array([2.0, 1.5, 1.0, 1e9]), np.array([2.0, 1.8, 1.5, 5e8]), 0.01, 0.1)
+    (axes,) = plotting.range_test(seen).axes
+    raw, smooth, steepest, limit = axes.lines
+    np.testing.assert_array_equal(raw.get_xydata(), np.stack([seen.rates, seen.losses], axis=1))
+    np.testing.assert_array_equal(smooth.get_xydata(), np.stack([seen.rates, seen.smooth], axis=1))
+    assert (steepest.get_xdata()[0], steepest.get_label()) == (0.01, "steepest: 0.01")
+    assert (limit.get_xdata()[0], limit.get_label()) == (0.1, "limit: 0.1")
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+    low, high = axes.get_ylim()
+    assert 0.5 < low < 1.0 < 2.0 < high < 2.5  # the last is out of sight
+
+
 @pytest.mark.skipif(not animation.FFMpegWriter.isAvailable(), reason="ffmpeg isn't installed")
 @pytest.mark.parametrize("on", ["contours", "surface"])
 def test_film_by_ffmpeg(on, tmp_path):
@@ -211,6 +259,17 @@ def test_errors(tmp_path, monkeypatch):
         plotting.rate_basins(beale, gradtx.sgd(0.1), [0.1])
     with pytest.raises(ValueError, match="takes 2 numbers"):
         plotting.contours(beale, PAIR, start=[1.0])
+    with pytest.raises(TypeError, match="makes one"):
+        plotting.range_test(trained())
+    with pytest.raises(TypeError, match="'mine' is of the type dict"):
+        plotting.curves({"mine": {}})
+    with pytest.raises(TypeError, match="by name"):
+        plotting.curves(list(trained().values()))
+    with pytest.raises(ValueError, match=r"no 'accuracy' in its records; it has .*'val_loss'"):
+        plotting.curves(trained(), "accuracy")
+    for arguments, missing in ((({},), "no run"), ((trained(), []), "no metric"), ((trained(), "loss", []), "no x")):
+        with pytest.raises(ValueError, match=missing):
+            plotting.curves(*arguments)
     monkeypatch.setattr(animation.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
     with pytest.raises(RuntimeError, match="ffmpeg"):
         plotting.animate(saddle, PAIR, tmp_path / "a.mp4")

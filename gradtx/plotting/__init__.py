@@ -7,6 +7,7 @@ from gradtx.plotting.lines import convergence, coordinates, effective_rates
 from gradtx.plotting.report import report
 from gradtx.plotting.style import COLOURS, style
 from gradtx.plotting.surface import surface
+from gradtx.plotting.training import curves, range_test
 
 __all__ = [
     "COLOURS",
@@ -14,7 +15,9 @@ __all__ = [
     "contours",
     "convergence",
     "coordinates",
+    "curves",
     "effective_rates",
+    "range_test",
     "rate_basins",
     "report",
     "start_basins",

@@ -122,14 +122,15 @@ def curriculum(data: Any, size: int, difficulty: Any, pace: Callable[[int], Any]
         >>> [sorted(np.concatenate(list(batches.epoch(e))).tolist()) for e in (0, 1)]
         [[6, 7], [4, 5, 6, 7]]
     """
-    easiest = np.argsort(np.asarray(difficulty), kind="stable").astype(np.int32)
+    rank = np.argsort(np.argsort(np.asarray(difficulty), kind="stable"))
 
     def rows(epoch: int) -> list[np.ndarray]:
         part = float(pace(epoch))
         if not 0 < part <= 1:
             raise ValueError(f"curriculum: the pace is {part} in epoch {epoch}; it must be over 0 and at most 1.")
-        used = easiest[: max(1, round(part * len(easiest)))]
-        order = used[_order(seed, epoch, len(used))]
+        # Of an order of all, since one of each number of examples would compile anew.
+        order = _order(seed, epoch, len(rank))
+        order = order[rank[order] < max(1, round(part * len(rank)))]
         return _cut(order, size, "drop") or [order]
 
     batches = Batches(data, rows)

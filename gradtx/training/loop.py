@@ -65,7 +65,8 @@ def fit(
         every: steps between records; an epoch if None.
         monitor: which number of the records says what is best, such as "val_loss"; the best parameters are kept then.
         mode: "min" or "max".
-        steps_per_call: so many steps run in one compiled scan; small models are bound by Python otherwise.
+        steps_per_call: so many steps run in one compiled scan; small models are bound by Python otherwise. Best a divisor of `every` and of
+            the batches of an epoch: each other length that turns up is compiled too.
         nonfinite: "raise" or "skip": what happens when the loss or the gradient is not finite. Such a step is left out either way.
         stop: conditions such as `early_stopping(...)`: asked at each record; the first that gives a reason, in words, ends the run.
         callbacks: called at each record with the `Run`; they may read, `adjust` or `stop` it.
@@ -73,7 +74,7 @@ def fit(
         progress: shows a bar (`pip install 'gradtx[cli]'`).
 
     Returns:
-        The `Run`: `run.params`, `run.history`, `run.best`, `run.reason`. After Ctrl-C too.
+        The `Run`: `run.params`, `run.history` (whose `seconds` include compiling), `run.best`, `run.reason`. After Ctrl-C too.
 
     Raises:
         ValueError, TypeError: an argument, the data or a checkpoint doesn't fit; says how.

@@ -22,8 +22,10 @@ class RangeTest(NamedTuple):
         rates: the learning rates, rising, `[steps]`.
         losses: at each of them, `[steps]`.
         smooth: their running mean, bias-corrected.
-        steepest: the rate at which the smooth loss fell most; a common choice for the highest rate of a schedule.
+        steepest: the rate at which the smooth loss fell most, the first few steps left out, where the mean is still noise; a common choice
+            for the highest rate of a schedule.
         limit: the rate at which the smooth loss was lowest; above it training becomes unstable.
+        hyperparameter: what rose.
     """
 
     rates: np.ndarray
@@ -31,6 +33,7 @@ class RangeTest(NamedTuple):
     smooth: np.ndarray
     steepest: float
     limit: float
+    hyperparameter: str = "learning_rate"
 
 
 def range_test(
@@ -47,7 +50,9 @@ def range_test(
     model_state: Any = None,
     key: jax.Array | None = None,
 ) -> RangeTest:
-    """Trains while the learning rate rises by the same factor each step, until the loss is four times its lowest or not finite.
+    """Trains while the learning rate rises by the same factor each step, until the loss has risen far or is not finite.
+
+    Far is three times as much over its lowest as the first loss is.
 
     Args:
         loss, params, data, model_state, key: as `fit` takes them. What is given isn't changed.
@@ -88,7 +93,8 @@ def range_test(
         i, value = run.step - 1, run.records[-1]["loss"]
         mean = smoothing * mean + (1 - smoothing) * value
         losses[i], smooth[i] = value, mean / (1 - smoothing ** (i + 1))
-        if run.skipped or smooth[i] > 4 * np.nanmin(smooth):
+        lowest_yet = np.nanmin(smooth)
+        if run.skipped or smooth[i] - lowest_yet > 3 * (losses[0] - lowest_yet) > 0:
             run.stop("the loss rose")
         elif run.step < steps:
             run.adjust(**{hyperparameter: float(rates[i + 1])})
@@ -101,6 +107,8 @@ def range_test(
     rates, losses, smooth = rates[seen], losses[seen], smooth[seen]
     if len(rates) < 3:
         raise ValueError(f"range_test: the loss rose at once, at a rate of {lowest:g}; begin lower.")
-    end = max(2, int(np.argmin(smooth)) + 1)
     slope = np.gradient(smooth, np.log(rates))
-    return RangeTest(rates, losses, smooth, float(rates[np.argmin(slope[:end])]), float(rates[end - 1]))
+    end = max(2, int(np.argmin(smooth)) + 1)
+    begin = min(round(2 / (1 - smoothing)), end - 1)
+    steepest = begin + int(np.argmin(slope[begin:end]))
+    return RangeTest(rates, losses, smooth, float(rates[steepest]), float(rates[end - 1]), hyperparameter)
