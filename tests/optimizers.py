@@ -13,7 +13,7 @@ from gradtx.testing import Subject
 from gradtx.transforms.kron import probe
 from gradtx.transforms.orthogonal import PRESETS
 from tests.references import classical as r
-from tests.references import gates, zoo
+from tests.references import gates, second, zoo
 from tests.references import layerwise as layer
 from tests.references import matrix as rm
 from tests.references import points as of_points
@@ -57,6 +57,8 @@ NOISY = dict.fromkeys(
     ("follows_its_equations", "zero_gradients_give_no_nan", "complex_parameters"),
     "the noise is another at each precision, phase and path; tests/test_pieces.py checks its law",
 )
+
+REAL = {"complex_parameters": "a real function of complex numbers has no complex Hessian; a clear error says so"}
 
 
 def first_basis(shape, rank):
@@ -805,6 +807,16 @@ TABLE = [
         gradtx.stochastic_rounding(gradtx.rmsprop(0.01)),
         r.rmsprop,
         dict(lr=0.01, decay=0.9, eps=1e-8),
+    ),
+    # Methods that use the Hessian: refuse complex parameters, where it is none.
+    Row("newton", gradtx.newton(0.1, regularization=1.0), second.newton, dict(lr=0.1, alpha=1.0), exempt=REAL),
+    Row("newton_shifted", gradtx.newton(0.1), second.newton, dict(lr=0.1, alpha=0.0), exempt=REAL),
+    Row(
+        "saddle_free_newton",
+        gradtx.saddle_free_newton(0.1, damping=0.5),
+        second.saddle_free_newton,
+        dict(lr=0.1, alpha=0.5),
+        exempt=REAL,
     ),
 ]
 

@@ -9,6 +9,7 @@ import pytest
 import scipy.optimize
 
 import gradtx
+import gradtx.problems
 from gradtx.curvature.line import REASONS
 from gradtx.problems import rosenbrock
 from gradtx.solve import trajectory
@@ -229,13 +230,15 @@ def test_backtracking_takes_the_first_step_that_decreases_enough():
 
 # minimize
 
-
-@pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize(
+SOLVERS = pytest.mark.parametrize(
     ("tx", "method"),
     [(gradtx.bfgs(), "BFGS"), (gradtx.lbfgs(), "L-BFGS-B"), (gradtx.nonlinear_cg(), "CG")],
     ids=["bfgs", "lbfgs", "cg"],
 )
+
+
+@pytest.mark.usefixtures("x64")
+@SOLVERS
 def test_rosenbrock_takes_no_more_evaluations_than_scipy(tx, method):
     ours = gradtx.minimize(rosenbrock, jnp.array(rosenbrock.start), tx)
     value_and_grad = jax.jit(jax.value_and_grad(rosenbrock))
@@ -245,6 +248,42 @@ def test_rosenbrock_takes_no_more_evaluations_than_scipy(tx, method):
     assert ours.success
     np.testing.assert_allclose(ours.x, [1, 1], atol=1e-4)
     assert int(ours.evaluations) <= 1.2 * theirs.nfev
+
+
+def against_scipy(tx, method, problems):
+    """How many of the problems are solved by ours and by SciPy's, and the median ratio of evaluations where both are."""
+    solved, ratios = np.zeros(2, int), []
+    for problem in problems:
+        value_and_grad = jax.jit(jax.value_and_grad(problem))
+        ours = gradtx.minimize(problem, jnp.array(problem.start), tx, max_steps=5000)
+        options = {"maxiter": 5000, "gtol": 1e-5, **({"ftol": 0, "maxfun": 10**5} if method == "L-BFGS-B" else {})}
+        with np.errstate(all="ignore"):
+            theirs = scipy.optimize.minimize(
+                lambda x, f=value_and_grad: tuple(np.asarray(v, float) for v in f(x)),
+                np.array(problem.start),
+                jac=True,
+                method=method,
+                options=options,
+            )
+        best = min(float(ours.fun), float(theirs.fun))
+        low = np.array([float(ours.fun), float(theirs.fun)]) <= best + 1e-6 * (1 + abs(best))
+        flat = np.array([ours.success, np.max(np.abs(theirs.jac)) <= 1e-5])
+        solved += low & flat
+        if (low & flat).all():
+            ratios.append(int(ours.evaluations) / theirs.nfev)
+    return *solved, np.median(ratios)
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("x64")
+@pytest.mark.filterwarnings("ignore")
+@SOLVERS
+def test_as_many_problems_are_solved_as_by_scipy_with_no_more_evaluations(tx, method):
+    # The set of Moré, Garbow and Hillstrom, and the library's other problems.
+    problems = {p.name: p for p in vars(gradtx.problems).values() if isinstance(p, gradtx.problems.Problem)}
+    ours, theirs, ratio = against_scipy(tx, method, problems.values())
+    assert ours >= theirs
+    assert ratio <= 1.2
 
 
 def test_first_order_optimizers_and_averages_work_too():

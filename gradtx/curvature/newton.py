@@ -20,6 +20,8 @@ def hessian(who: Any, updates: Tree, params: Tree | None, extra: dict[str, Any])
     value_fn = need(who, extra, "value_fn")
     flat, back = ravel_pytree(need_params(who, params))
     wide, out = ravel_pytree(updates)
+    if jnp.iscomplexobj(flat):
+        raise TypeError(f"{type(who).__name__}: takes real parameters; split complex ones by split_real_and_imaginary.")
     # One product with each unit vector, forwards over backwards.
     matrix = jax.vmap(lambda e: jax.jvp(jax.grad(lambda x: value_fn(back(x))), (flat,), (e,))[1])(
         jnp.eye(flat.size, dtype=flat.dtype)
@@ -63,8 +65,8 @@ class scale_by_newton(Transform):
         w, v = jnp.linalg.eigh(matrix)
         w = w + number(self.regularization, w.dtype)
         if self.shift_to_definite:
-            floor = 1e-3 * jnp.max(jnp.abs(w))
-            w = w + jnp.where(jnp.min(w) <= 0, floor - jnp.min(w), 0)
+            least = jnp.min(w, initial=jnp.inf)
+            w = w + jnp.where(least <= 0, 1e-3 * jnp.max(jnp.abs(w), initial=0) - least, 0)
         return back(v @ (v.T @ grad / jnp.where(w == 0, tiny(w.dtype), w))), ()
 
 

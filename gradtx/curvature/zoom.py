@@ -75,7 +75,7 @@ class scale_by_zoom_linesearch(Transform):
         begin = _Search.begin(line, first, most)
 
         def going(search: _Search) -> jax.Array:
-            return ~search.found & ~search.stuck & (search.count < self.max_linesearch_steps)
+            return ~search.found & ~search.stuck & (search.tried < self.max_linesearch_steps)
 
         def step(search: _Search) -> _Search:
             return search.advanced(
@@ -89,7 +89,7 @@ class scale_by_zoom_linesearch(Transform):
         status = line.status()
         search = jax.lax.while_loop(lambda s: going(s) & (status == FOUND), step, begin)
         status = jnp.where((status == FOUND) & ~search.found, NO_STEP, status)
-        return line.finished(search.point, search.count, status)
+        return line.finished(search.point, search.tried, status)
 
 
 class _Search(NamedTuple):
@@ -107,7 +107,7 @@ class _Search(NamedTuple):
     first_stage: jax.Array
     found: jax.Array
     stuck: jax.Array
-    count: jax.Array
+    tried: jax.Array
     point: Point  # the last that was tried
 
     @classmethod
@@ -149,7 +149,7 @@ class _Search(NamedTuple):
                     (self.best, self.other, half, self.low, p.step, p.step, self.width, self.width_before, self.bracketed, self.first_stage)),
             found=found,
             stuck=finite & (narrow | at_most) | (half == self.best.step) & ~finite,
-            count=self.count + 1,
+            tried=self.tried + 1,
             point=p,
         )  # fmt: skip
 

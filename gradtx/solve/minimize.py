@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 
 from gradtx.core.number import cast
@@ -137,7 +138,7 @@ def minimize(
     start = jax.tree.map(jnp.asarray, start)
     _check(fun, start, optimizer, has_aux, grad_tol, step_tol, value_tol, max_steps)
     value_fn = (lambda x: fun(x)[0]) if has_aux else fun
-    traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((start, optimizer)))
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((start, optimizer)))
     if not traced:
         _check_start(value_fn, start, check_gradient)
     limits = (grad_tol, step_tol, value_tol)
@@ -178,7 +179,7 @@ def _step(fun: Callable[..., Any], optimizer: Transform, limits: Any, c: _Carry)
     grad_tol, step_tol, value_tol = limits
     updates, state = optimizer.update(c.grad, c.state, c.params, value=c.value, grad=c.grad, value_fn=fun)
     params = apply_updates(c.params, updates)
-    search = _last_search(optimizer, state)
+    search, at = _last_search(optimizer, state), None
     if search is None:
         at = gradient_params(optimizer, state, params)
         value, grad = jax.value_and_grad(fun)(at)
@@ -263,14 +264,14 @@ def _check(
     if not isinstance(optimizer, Transform):
         raise TypeError(f"minimize: optimizer is {optimizer!r}, no transformation; give one such as bfgs().")
     for name, x in (("grad_tol", grad_tol), ("step_tol", step_tol), ("value_tol", value_tol)):
-        if not isinstance(x, jax.core.Tracer) and not x >= 0:
+        if not isinstance(x, Tracer) and not x >= 0:
             raise ValueError(f"minimize: {name} is {x!r}; it must be 0 or more.")
     if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 0:
         raise ValueError(f"minimize: max_steps is {max_steps!r}; it must be a whole number, 0 or more.")
     out = jax.eval_shape(fun, start)
     if has_aux and not (isinstance(out, tuple) and len(out) == 2):
         raise TypeError("minimize: with has_aux the function must give a pair (value, aux).")
-    value = out[0] if has_aux else out
+    value: Any = out[0] if has_aux else out
     if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
         told = f"{value.dtype}{list(value.shape)}" if hasattr(value, "shape") else type(value).__name__
         raise TypeError(f"minimize: the function must give one real number, it gives {told}.")
@@ -278,7 +279,7 @@ def _check(
 
 def _check_start(fun: Callable[..., Any], start: Any, check_gradient: bool) -> None:
     value = fun(start)
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     if not bool(jnp.isfinite(value)):
         raise ValueError(f"minimize: the function is {float(value)} at the start; begin where it is finite.")
