@@ -26,6 +26,9 @@ class Calls:
         self.run, self.source, self.nonfinite = run, source, nonfinite
         self.arrays = jax.tree.map(jnp.asarray, source.data) if isinstance(source, Batches) else None
         self.one, self.many = compiled(loss, self.arrays is not None)
+        # The optimizer with its numbers on the device: as Python's they would be moved there at each call.
+        self.given: Any = None
+        self.optimizer: Any = None
         self.items: Iterator[Any] | None = None
         self.held: list[Any] = []  # the next item, taken to see whether there is one
         self.pending: list[tuple[int, int, int, list[Any], dict[str, jax.Array]]] = []
@@ -36,7 +39,9 @@ class Calls:
         if self.items is None:
             self._begin_epoch()
         run, items = self.run, self._take(steps)
-        arguments = (run.state, run.optimizer, self.arrays)
+        if run.optimizer is not self.given:
+            self.given, self.optimizer = run.optimizer, jax.tree.map(jnp.asarray, run.optimizer)
+        arguments = (run.state, self.optimizer, self.arrays)
         if len(items) == 1:
             run.state, measured = self.one(*arguments, items[0])
         else:
