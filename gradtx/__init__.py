@@ -47,9 +47,20 @@ from gradtx.curvature.backtracking import scale_by_backtracking_linesearch
 from gradtx.curvature.bfgs import scale_by_bfgs
 from gradtx.curvature.conjugate import scale_by_nonlinear_cg
 from gradtx.curvature.exact import scale_by_exact_linesearch
+from gradtx.curvature.gauss_newton import levenberg_marquardt_step, scale_by_gauss_newton
 from gradtx.curvature.lbfgs import scale_by_lbfgs
-from gradtx.curvature.named import bfgs, conjugate_gradient, lbfgs, newton, nonlinear_cg, saddle_free_newton
+from gradtx.curvature.named import (
+    bfgs,
+    conjugate_gradient,
+    gauss_newton,
+    lbfgs,
+    levenberg_marquardt,
+    newton,
+    nonlinear_cg,
+    saddle_free_newton,
+)
 from gradtx.curvature.newton import scale_by_newton, scale_by_saddle_free_newton
+from gradtx.curvature.residuals import SumOfSquares
 from gradtx.curvature.zoom import scale_by_zoom_linesearch
 from gradtx.optimizers.adabelief import adabelief, scale_by_belief
 from gradtx.optimizers.adadelta import adadelta, scale_by_adadelta

@@ -79,6 +79,28 @@ def test_one_newton_step_solves_a_quadratic():
 
 
 @pytest.mark.usefixtures("x64")
+def test_gauss_newton_solves_rosenbrock_in_two_steps():
+    residuals = lambda x: jnp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+    x, tx = jnp.array([-1.2, 1.0]), gradtx.gauss_newton()
+    for wanted in ([1, -3.84], [1, 1]):
+        update, _ = tx.update(x, tx.init(x), x, residual_fn=residuals)
+        x = x + update
+        np.testing.assert_allclose(x, wanted, rtol=1e-12)
+
+
+@pytest.mark.usefixtures("x64")
+def test_levenberg_marquardt_never_climbs_and_ends_at_the_least_squares():
+    # Linear residuals: the answer is lstsq's, of full rank or not.
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(size=(9, 4)), rng.normal(size=9)
+    for matrix in (a, np.concatenate([a, np.zeros((9, 1))], axis=1)):
+        fit = gradtx.SumOfSquares(lambda x, matrix=matrix: jnp.asarray(matrix) @ x - jnp.asarray(b))
+        result = gradtx.minimize(fit, jnp.ones(matrix.shape[1]), gradtx.levenberg_marquardt(), grad_tol=1e-10)
+        np.testing.assert_allclose(matrix @ result.x, matrix @ np.linalg.lstsq(matrix, b)[0], atol=1e-9)
+        assert result.success
+
+
+@pytest.mark.usefixtures("x64")
 def test_newton_is_drawn_into_the_saddle_that_saddle_free_newton_leaves():
     saddle = lambda x: x[0] ** 2 - x[1] ** 2
     start = jnp.array([0.5, 0.1])
@@ -380,6 +402,8 @@ def test_a_schedule_a_clip_and_groups_work_around_a_search():
         (lambda: gradtx.scale_by_zoom_linesearch(0), ValueError, "max_linesearch_steps = 0"),
         (lambda: gradtx.scale_by_zoom_linesearch(initial_guess_strategy="two"), ValueError, "initial_guess_strategy = 'two'"),
         (lambda: gradtx.scale_by_backtracking_linesearch(0), ValueError, "max_backtracking_steps = 0"),
+        (lambda: gradtx.levenberg_marquardt_step(max_trials=0), ValueError, "max_trials = 0"),
+        (lambda: gradtx.minimize(jnp.sum, jnp.ones(2), gradtx.gauss_newton()), ValueError, "residual_fn"),
         (lambda: gradtx.newton().update(jnp.ones(2), gradtx.newton().init(jnp.ones(2)), jnp.ones(2)), ValueError, "value_fn"),
     ],
 )

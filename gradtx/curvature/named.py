@@ -8,11 +8,12 @@ from gradtx.core.transform import Transform
 from gradtx.curvature.bfgs import scale_by_bfgs
 from gradtx.curvature.conjugate import scale_by_nonlinear_cg
 from gradtx.curvature.exact import scale_by_exact_linesearch
+from gradtx.curvature.gauss_newton import levenberg_marquardt_step, scale_by_gauss_newton
 from gradtx.curvature.lbfgs import scale_by_lbfgs
 from gradtx.curvature.newton import scale_by_newton, scale_by_saddle_free_newton
 from gradtx.curvature.zoom import scale_by_zoom_linesearch
 from gradtx.transforms.pointwise import scale_by_learning_rate
-from gradtx.typing import Fraction, NonNegative
+from gradtx.typing import Fraction, NonNegative, Positive
 
 
 @optimizer
@@ -172,3 +173,49 @@ def saddle_free_newton(learning_rate: NonNegative = 1.0, damping: NonNegative = 
         saddle_free_newton(learning_rate=0.5)
     """
     return chain(scale_by_saddle_free_newton(damping), scale_by_learning_rate(learning_rate))
+
+
+@optimizer
+def gauss_newton(damping: NonNegative = 0.0) -> Transform:
+    """Gauss and Newton's method with full steps: $\\theta \\leftarrow \\theta - (J^\\top J + \\lambda I)^{-1} J^\\top r$.
+
+    Args:
+        damping: $\\lambda \\ge 0$, a number or a schedule.
+
+    Raises:
+        ValueError: a number is outside its range; `update` was called without the parameters or `residual_fn`.
+
+    References:
+        Nocedal, Wright (2006), Numerical Optimization, section 10.3.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> rosenbrock = gradtx.SumOfSquares(lambda x: jnp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]]))
+        >>> gradtx.minimize(rosenbrock, jnp.array([-1.2, 1.0]), gradtx.gauss_newton(), grad_tol=1e-3).steps.item()
+        2
+    """
+    return chain(scale_by_gauss_newton(damping), scale_by_learning_rate(1.0))
+
+
+@optimizer
+def levenberg_marquardt(initial_damping: Positive = 1e-3, max_trials: int = 40) -> Transform:
+    """Levenberg and Marquardt's method for sums of squares: between Gauss and Newton's step and a short one downhill.
+
+    Args:
+        initial_damping: the first damping, over 0; small where the start is good.
+        max_trials: evaluations of the residuals a step at most.
+
+    Raises:
+        ValueError: an argument is out of range; `update` was called without the parameters or `residual_fn`.
+
+    References:
+        Moré (1978), The Levenberg–Marquardt Algorithm: Implementation and Theory.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> x, y = jnp.arange(5.0), 2 * jnp.exp(-0.3 * jnp.arange(5.0))
+        >>> fit = gradtx.SumOfSquares(lambda p: p[0] * jnp.exp(-p[1] * x) - y)
+        >>> gradtx.minimize(fit, jnp.array([1.0, 1.0]), gradtx.levenberg_marquardt()).x.round(3).tolist()
+        [2.0, 0.30000001192092896]
+    """
+    return levenberg_marquardt_step(initial_damping, max_trials)

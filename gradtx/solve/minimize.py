@@ -107,7 +107,8 @@ def minimize(
     optimizer did on the way.
 
     Args:
-        fun: from the parameters to a scalar (and something besides, with `has_aux`).
+        fun: from the parameters to a scalar (and something besides, with `has_aux`); with an attribute `residuals`, as `SumOfSquares` has, if the
+            optimizer needs those.
         start: a tree of floats, in whose dtype all is done.
         optimizer: any transformation, of first order or with a search of its own.
         grad_tol: ends when no component of the gradient is larger; 0 for never.
@@ -177,7 +178,9 @@ def _advance(fun: Callable[..., Any], optimizer: Transform, limits: Any, carry: 
 
 def _step(fun: Callable[..., Any], optimizer: Transform, limits: Any, c: _Carry) -> _Carry:
     grad_tol, step_tol, value_tol = limits
-    updates, state = optimizer.update(c.grad, c.state, c.params, value=c.value, grad=c.grad, value_fn=fun)
+    residuals = getattr(fun, "residuals", None)
+    extra = {} if residuals is None else {"residual_fn": residuals}
+    updates, state = optimizer.update(c.grad, c.state, c.params, value=c.value, grad=c.grad, value_fn=fun, **extra)
     params = apply_updates(c.params, updates)
     search, at = _last_search(optimizer, state), None
     if search is None:
@@ -225,6 +228,8 @@ def _last_search(optimizer: Transform, state: Any) -> LineSearchState | None:
     """The state of the search that has the last word on the update, so that it knows value and gradient where the step ends."""
     part, inner = optimizer.resolve(state.step), state.inner
     while not isinstance(inner, LineSearchState):
+        if isinstance(getattr(inner, "search", None), LineSearchState):
+            return inner.search
         below = list(part.parts(inner).values())
         if not below:
             return None
