@@ -78,3 +78,9 @@ def test_bad_columns_are_named():
         response(swept(), "b3")
     with pytest.raises(ValueError, match="no number"):
         response(swept(), "optimizer")
+
+
+def test_curves_are_drawn_where_all_diverged():
+    results = run(minimizing(rosenbrock), trials(gradtx.sgd, learning_rate=[1.0, 2.0]), steps=20)
+    assert set(results.status) == {"diverged"}
+    assert len(learning_curves(results).lines) >= 2

@@ -88,7 +88,9 @@ def learning_curves(results: Results, metric: str | None = None, ax: Any = None)
     """
     ax = _axes(ax)
     metric = metric or results.metric
-    curves, best = results.curves[metric], results.best().rows
+    curves = results.curves[metric]
+    came_through = np.isfinite(results.over_seeds()[results.metric]).any()
+    best = results.best().rows if came_through else []
     for i, curve in enumerate(curves):
         faded = results.status[i] in (STOPPED, "diverged")
         if i not in best:
@@ -99,7 +101,8 @@ def learning_curves(results: Results, metric: str | None = None, ax: Any = None)
     for i in best:
         ax.plot(results.at, curves[i], color="C1", linewidth=2, label="best setting" if i == best[0] else None)
     ax.set(xlabel="step", ylabel=metric, yscale=scale(curves))
-    ax.legend()
+    if came_through:
+        ax.legend()
     return ax
 
 
