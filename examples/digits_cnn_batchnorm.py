@@ -34,7 +34,7 @@ class Linen(nn.Module):
     normalized: bool = True
 
     @nn.compact
-    def __call__(self, x, train=False):
+    def __call__(self, x, train):
         for i, channels in enumerate(CHANNELS):
             x = nn.Conv(channels, (3, 3))(x)
             if self.normalized:
