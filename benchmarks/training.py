@@ -1,0 +1,132 @@
+"""`fit` beside the loop that one writes by hand with Optax: time a step, in turns; and what a scan over the steps saves.
+
+Both train by Adam on the same batches, and end at the same loss but for rounding. Prints a table and writes benchmarks/results/training.json.
+"""
+
+import json
+import time
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from sklearn.datasets import load_digits
+
+import gradtx
+from benchmarks.machine import RESULTS, machine
+from gradtx.training import fit, minibatches
+
+ROUNDS = 12
+
+
+class Network(nn.Module):
+    """Layers of these widths, with relu between them."""
+
+    widths: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, x):
+        for width in self.widths[:-1]:
+            x = nn.relu(nn.Dense(width)(x))
+        return nn.Dense(self.widths[-1])(x)
+
+
+class Job:
+    """A network, its data and the order of the batches, and both ways to train it."""
+
+    def __init__(self, widths, data, size, steps):
+        self.model, self.data, self.steps = Network(widths), data, steps
+        self.params = self.model.init(jax.random.key(0), data[0][:1])["params"]
+        self.batches = minibatches(data, size, last="drop")
+
+        def step(params, state, arrays, rows):
+            loss, grads = jax.value_and_grad(self.loss)(params, jax.tree.map(lambda x: x[rows], arrays))
+            updates, state = self.adam.update(grads, state, params)
+            return optax.apply_updates(params, updates), state, loss
+
+        self.adam = optax.adam(1e-3)
+        self.step = jax.jit(step, donate_argnums=(0, 1))
+
+    def loss(self, params, batch):
+        logits = self.model.apply({"params": params}, batch[0])
+        return optax.softmax_cross_entropy_with_integer_labels(logits, batch[1]).mean()
+
+    def by_fit(self, steps_per_call=1):
+        return fit(
+            self.loss, self.params, gradtx.adam(1e-3), self.batches, steps=self.steps, steps_per_call=steps_per_call
+        ).params
+
+    def by_hand(self):
+        """Its losses stay on the device until an epoch is over; they are then fetched, as `fit` does for its records."""
+        params = jax.tree.map(jnp.copy, self.params)
+        arrays, state = jax.tree.map(jnp.asarray, self.data), self.adam.init(params)
+        step, epoch, history = 0, 0, []
+        while step < self.steps:
+            losses = []
+            for rows in self.batches.rows(epoch)[: self.steps - step]:
+                params, state, loss = self.step(params, state, arrays, rows)
+                losses.append(loss)
+            step, epoch = step + len(losses), epoch + 1
+            history.append(float(np.mean(jax.device_get(losses))))
+        return params
+
+
+def digits():
+    images, labels = load_digits(return_X_y=True)
+    return (images / 16).astype(np.float32), labels.astype(np.int32)
+
+
+def noise(count):
+    random = np.random.default_rng(0)
+    return random.standard_normal((count, 784), np.float32), random.integers(0, 10, count).astype(np.int32)
+
+
+JOBS = {
+    "64-128-10, batch 64": lambda: Job((128, 10), digits(), 64, 1000),
+    "784-1024-1024-10, batch 256": lambda: Job((1024, 1024, 10), noise(2560), 256, 30),
+}
+SMALL = next(iter(JOBS))
+
+
+def seconds(train):
+    begin = time.perf_counter()
+    jax.block_until_ready(train())
+    return time.perf_counter() - begin
+
+
+def measured(job, ways):
+    """Microseconds a step of each way: the quickest of the rounds, which other work on the machine disturbs least."""
+    ends = [float(job.loss(way(), job.data)) for way in ways.values()]  # compiles, too
+    np.testing.assert_allclose(ends, ends[0], rtol=0.01)
+    rounds = [{name: seconds(way) for name, way in ways.items()} for _ in track(range(ROUNDS), "measuring")]
+    return {name: 1e6 * min(r[name] for r in rounds) / job.steps for name in ways}
+
+
+def main() -> None:
+    rows = {}
+    for name, make in JOBS.items():
+        job = make()
+        ways = {"by hand": job.by_hand, "fit": job.by_fit}
+        if name == SMALL:
+            ways["fit, 100 steps a call"] = lambda job=job: job.by_fit(100)
+        rows[name] = measured(job, ways)
+    table = Table("network", "way", "microseconds a step", "over by hand")
+    for name, ways in rows.items():
+        for way, microseconds in ways.items():
+            table.add_row(name, way, f"{microseconds:.1f}", f"{microseconds / ways['by hand']:.3f}")
+    Console().print(table)
+    ratios = {
+        "fit over by hand": {name: ways["fit"] / ways["by hand"] for name, ways in rows.items()},
+        "times faster by 100 steps a call": rows[SMALL]["fit"] / rows[SMALL]["fit, 100 steps a call"],
+    }
+    print(json.dumps(ratios, indent=1))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "training.json").write_text(json.dumps({**machine(), "microseconds a step": rows, **ratios}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
