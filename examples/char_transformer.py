@@ -1,26 +1,24 @@
 """A small transformer learns Python's own help texts, character by character.
 
-`python -m examples.char_transformer`, with `gradtx[demo]`. The text is that of the standard library's `pydoc_data.topics`, its last tenth held
-out. Prints bits per character and a sample of what the model writes; writes runs/char_transformer.png.
+`python -m examples.char_transformer [picture]`. The text is that of the standard library's `pydoc_data.topics`, its last tenth held
+out. Prints bits per character while it trains, and then what it writes.
 """
 
-import pathlib
 import pydoc_data.topics
+import sys
 import time
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
-import optax
 
 import gradtx
+from examples.shared import save
 from gradtx.plotting import style
+from gradtx.sweep import cross_entropy
 from gradtx.training import fit, minibatches, supervised_loss
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 
 TEXT = "".join(pydoc_data.topics.topics.values())
 LETTERS = "".join(sorted(set(TEXT)))
@@ -79,10 +77,6 @@ def optimizer(steps, peak=3e-3):
     )
 
 
-def cross_entropy(logits, targets):
-    return optax.softmax_cross_entropy_with_integer_labels(logits, targets).mean()
-
-
 def train(model, steps, batch=16, every=100, callbacks=()):
     """The loss with the model in it, and the run."""
     text, held_out = corpus()
@@ -130,7 +124,7 @@ def unigram():
     return float(-(frequency * np.log2(frequency)).sum())
 
 
-def draw(run, path):
+def drawn(run):
     """Bits per character against the steps."""
     with style():
         figure, axes = plt.subplots()
@@ -139,7 +133,7 @@ def draw(run, path):
         axes.axhline(unigram(), color="0.6", linestyle=":", label="frequencies alone")
         axes.set(xlabel="step", ylabel="bits per character", ylim=(1, 5))
         axes.legend()
-        figure.savefig(path)
+    return figure
 
 
 def report(run):
@@ -148,16 +142,13 @@ def report(run):
     print(f"step {run.step:5}  training {train:.3f}  held out {held_out:.3f}  {record['seconds']:.0f} s", flush=True)
 
 
-def main(steps=1200):
+def main(path="runs/char_transformer.png", steps=1200):
     print(f"Frequencies alone: {unigram():.2f} bits per character.")
     loss, run = train(Transformer(), steps, callbacks=[report])
-    folder = pathlib.Path("runs")
-    folder.mkdir(exist_ok=True)
-    draw(run, folder / "char_transformer.png")
     print(write(loss, run.params, "The ", 400))
-    print(f"Wrote {folder / 'char_transformer.png'}; held out: {bits(run.records[-1]['val_loss']):.3f} bits per character,")
-    print(f"{run.records[-1]['seconds']:.0f} s of training, {time.process_time():.0f} s of processor time in all.")
+    print(f"{run.records[-1]['seconds']:.0f} s of training; {time.process_time():.0f} s of processor time in all.")
+    save(drawn(run), path)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,27 +1,23 @@
 """A convolutional network with batch normalization on handwritten digits, in linen and in nnx; and what the normalization allows.
 
-`python -m examples.digits_cnn_batchnorm`, with `gradtx[demo]`. Prints two tables and writes runs/digits_cnn_batchnorm.png.
+`python -m examples.digits_cnn_batchnorm [picture]`. Prints two tables and draws the second.
 """
 
-import pathlib
+import sys
 
 import flax.linen as nn
 import jax
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
-import optax
 from flax import nnx
 from rich.console import Console
 from rich.table import Table
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 import gradtx
+from examples.shared import TEST, TRAIN, save
 from gradtx.plotting import style
+from gradtx.sweep import accuracy, cross_entropy
 from gradtx.training import fit, minibatches, refresh_statistics, supervised_loss
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 
 CHANNELS = (16, 16, 32, 32)
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.0, 10.0)
@@ -62,20 +58,12 @@ class NNX(nnx.Module):
         return self.logits(x.mean((1, 2)))
 
 
-def digits(seed):
-    """Images and labels to train on, and a random fifth with as much of each digit held out."""
-    images, labels = load_digits(return_X_y=True)
-    images, labels = (images / 16.0).astype(np.float32).reshape(-1, 8, 8, 1), labels.astype(np.int32)
-    x, x_test, y, y_test = train_test_split(images, labels, test_size=0.2, stratify=labels, random_state=seed)
-    return (x, y), (x_test, y_test)
+def images(examples):
+    """Of one channel, with their labels."""
+    return examples[0].reshape(-1, 8, 8, 1), examples[1]
 
 
-def cross_entropy(logits, labels):
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-
-def accuracy(logits, labels):
-    return (logits.argmax(-1) == labels).mean()
+DATA, HELD_OUT = images(TRAIN), images(TEST)
 
 
 def train(loss, optimizer, batches, seed, **how):
@@ -91,19 +79,18 @@ def accuracies(model, seeds, epochs):
     moved = lambda params, statistics, batch: loss.apply(params, statistics, batch[0], jax.random.key(0))[1]
     rows = []
     for seed in range(seeds):
-        data, held_out = digits(seed)
-        batches = minibatches(data, 64, seed=seed, last="drop")
+        batches = minibatches(DATA, 64, seed=seed, last="drop")
         run = train(loss, optimizer, batches, seed, epochs=epochs)
         old, average = run.state.model_state, run.evaluation_params
         fresh = refresh_statistics(moved, average, old, batches.epoch(epochs))
         three = (run.params, old), (average, old), (average, fresh)
-        rows.append([float(loss.evaluate(p, held_out, state=s)[1]["accuracy"]) for p, s in three])
+        rows.append([float(loss.evaluate(p, HELD_OUT, state=s)[1]["accuracy"]) for p, s in three])
     return np.array(rows)
 
 
 def final_loss(loss, rate, epochs, seed):
     """The mean training loss of the last epoch of SGD; infinite if it left the finite numbers."""
-    batches = minibatches(digits(seed)[0], 64, seed=seed, last="drop")
+    batches = minibatches(DATA, 64, seed=seed, last="drop")
     try:
         return train(loss, gradtx.sgd(rate), batches, seed, epochs=epochs).history["loss"][-1]
     except FloatingPointError:
@@ -116,7 +103,7 @@ def losses_by_rate(normalized, rates=RATES, seeds=3, epochs=10):
     return np.array([[final_loss(loss, rate, epochs, seed) for seed in range(seeds)] for rate in rates])
 
 
-def draw(losses, path):
+def draw(losses):
     """Final loss against the learning rate, with a band over the seeds; at the top edge it diverged."""
     with style():
         figure, axes = plt.subplots()
@@ -127,10 +114,10 @@ def draw(losses, path):
         axes.axhline(CHANCE, color="0.6", linestyle=":", label="chance")
         axes.set(xscale="log", yscale="log", xlabel="learning rate of SGD", ylabel="training loss of the last epoch")
         axes.legend()
-        figure.savefig(path)
+    return figure
 
 
-def main(seeds=5, epochs=15):
+def main(path="runs/digits_cnn_batchnorm.png", seeds=5, epochs=15):
     columns = "trained weights", "averaged weights", "averaged, statistics refreshed"
     table = Table("network", *columns, title=f"Held-out accuracy, {seeds} seeds of {epochs} epochs")
     for name, model in (("linen", Linen()), ("nnx", lambda rngs: NNX(rngs))):
@@ -143,11 +130,8 @@ def main(seeds=5, epochs=15):
     for rate, *rows in zip(RATES, *losses.values(), strict=True):
         table.add_row(f"{rate:g}", *(f"{row.min():.4f} to {row.max():.4f}" for row in rows))
     Console().print(table)
-    folder = pathlib.Path("runs")
-    folder.mkdir(exist_ok=True)
-    draw(losses, folder / "digits_cnn_batchnorm.png")
-    print(f"Wrote {folder / 'digits_cnn_batchnorm.png'}.")
+    save(draw(losses), path)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,6 +1,6 @@
 """A training that is killed again and again, and ends bit for bit as one that was left in peace.
 
-`python -m examples.resume_after_kill`, with `gradtx[demo]`. A child process trains and keeps checkpoints; it gets SIGKILL, which no process can
+`python -m examples.resume_after_kill`. A child process trains and keeps checkpoints; it gets SIGKILL, which no process can
 heed, at a random moment: restoring, compiling, stepping or writing. The next goes on from what is on the disk.
 """
 
@@ -14,13 +14,13 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import numpy as np
-import optax
 from rich.console import Console
 from rich.table import Table
-from sklearn.datasets import load_digits
 
 import gradtx
+from gradtx.sweep import cross_entropy
 from gradtx.training import Checkpoints, fit, minibatches, supervised_loss
+from gradtx.training.digits import digits
 
 STEPS, EVERY = 1500, 10
 
@@ -35,27 +35,22 @@ class Network(nn.Module):
         return nn.Dense(10)(x)
 
 
-def cross_entropy(logits, labels):
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-
 def train(steps, folder=None, callbacks=()):
     """The whole of it, or what is left of it."""
-    images, labels = load_digits(return_X_y=True)
-    images, labels = (images / 16).astype(np.float32), labels.astype(np.int32)
+    data, held_out = digits()
     loss = supervised_loss(Network(), cross_entropy)
-    params, statistics = loss.init(jax.random.key(0), images[:1])
+    params, statistics = loss.init(jax.random.key(0), data[0][:1])
     rate = gradtx.warmup_cosine_decay_schedule(0.0, 1e-2, steps // 10, steps)
     return fit(
         loss,
         params,
         gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.adamw(rate), gradtx.ema_params(0.99)),
-        minibatches((images[:1500], labels[:1500]), 64, last="drop"),
+        minibatches(data, 64, last="drop"),
         steps=steps,
         every=EVERY,
         model_state=statistics,
         key=jax.random.key(1),
-        validation=(images[1500:], labels[1500:]),
+        validation=held_out,
         monitor="val_loss",
         callbacks=callbacks,
         checkpoints=folder and Checkpoints(folder),

@@ -4,12 +4,13 @@ import jax
 import numpy as np
 import pytest
 
-pytest.importorskip("optax")
+pytest.importorskip("matplotlib").use("Agg")
 pytest.importorskip("sklearn")
 pytest.importorskip("rich")
 
-from examples import char_transformer, digits_cnn_batchnorm, resume_after_kill
-from gradtx.training import supervised_loss
+from examples import char_transformer, digits_cnn_batchnorm, resume_after_kill  # noqa: E402
+from gradtx.sweep import cross_entropy  # noqa: E402
+from gradtx.training import supervised_loss  # noqa: E402
 
 
 def bits_held_out(run):
@@ -77,10 +78,10 @@ def test_digits_with_batch_normalization_at_full_size(name):
 
 
 def test_both_networks_are_the_same():
-    images = digits_cnn_batchnorm.digits(0)[0][0][:2]
+    images = digits_cnn_batchnorm.DATA[0][:2]
     sizes, outputs = [], []
     for model in MODELS.values():
-        loss = supervised_loss(model, digits_cnn_batchnorm.cross_entropy)
+        loss = supervised_loss(model, cross_entropy)
         params, statistics = loss.init(jax.random.key(0), images)
         params = jax.tree.map(lambda x: np.full_like(x, 0.01), params)
         sizes.append(sorted(np.size(x) for x in jax.tree.leaves(params)))
