@@ -147,7 +147,8 @@ EXAMPLES = {
     "range_test": (dict(epochs=2, steps=100), ranged),
 }
 # Tested elsewhere, or none by themselves.
-OTHERS = {"__init__", "demo", "figures", "optuna_batches", "shared", "sweep_tensorboard"}
+HEAVY = {"char_transformer", "digits_cnn_batchnorm", "resume_after_kill"}
+OTHERS = {"__init__", "demo", "figures", "optuna_batches", "shared", "sweep_tensorboard"} | HEAVY
 
 
 def test_every_example_is_here():
