@@ -111,6 +111,20 @@ def test_a_key_is_drawn_for_each_step():
     np.testing.assert_allclose(run.history["drawn"], wanted, rtol=1e-6)
 
 
+def test_a_class_makes_an_nnx_model():
+    class Line(nnx.Module):
+        def __init__(self, rngs):
+            self.linear = nnx.Linear(3, 1, rngs=rngs)
+
+        def __call__(self, x):
+            return self.linear(x)[:, 0]
+
+    task = supervised_loss(Line, squares)
+    params, state = task.init(jax.random.key(0), X)
+    run = fit(task, params, gradtx.adam(0.1), (X, Y), steps=200, model_state=state, key=jax.random.key(1))
+    np.testing.assert_allclose(run.params["linear"]["kernel"][...][:, 0], [1.0, -2.0, 0.5], atol=0.1)
+
+
 class Normed(nn.Module):
     @nn.compact
     def __call__(self, x, train):
@@ -396,8 +410,11 @@ def test_keys_and_streams_of_random_numbers_are_kept(tmp_path):
     assert_same(jax.tree.leaves(train(tmp_path, 6).state), jax.tree.leaves(train(None, 6).state))
 
 
-def test_the_last_few_and_the_best_are_kept(tmp_path):
+@pytest.mark.parametrize("cut", [False, True], ids=["at once", "resumed"])
+def test_the_last_few_and_the_best_are_kept(tmp_path, cut):
     jump = gradtx.sgd(gradtx.piecewise_constant_schedule(0.1, {8: 30.0}))  # gets worse after step 8
+    if cut:
+        trained(tmp_path, 16, keep=2, best="val_loss", tx=jump)
     run = trained(tmp_path, 24, keep=2, best="val_loss", tx=jump)
     best = int(run.history["step"][np.argmin(run.history["val_loss"])])
     kept = sorted(int(p.name) for p in tmp_path.iterdir() if p.name.isdigit())

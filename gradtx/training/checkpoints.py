@@ -71,7 +71,12 @@ class Checkpoints:
                 )
             )
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=AnyPreservationPolicy(policies), enable_async_checkpointing=False, cleanup_tmp_directories=True
+            preservation_policy=AnyPreservationPolicy(policies),
+            # Only with this are the scores kept on disk, where a resumed run finds them.
+            best_fn=(lambda m: m["score"]) if self.best else None,
+            best_mode=self.mode,
+            enable_async_checkpointing=False,
+            cleanup_tmp_directories=True,
         )
         self.manager = ocp.CheckpointManager(pathlib.Path(self.folder).absolute(), options=options)
         self.identity = {"format": FORMAT, "optimizer": repr(run.optimizer)}

@@ -13,7 +13,7 @@ def model_functions(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]
     """A model as two pure functions, for loops that jit, map or scan.
 
     Args:
-        model: a Flax linen module; a function from `nnx.Rngs` to an nnx module; or a pair of functions `init(key, x) -> params`,
+        model: a Flax linen module; a function or class from `nnx.Rngs` to an nnx module; or a pair of functions `init(key, x) -> params`,
             `apply(params, x) -> outputs`.
 
     Returns:
@@ -36,9 +36,10 @@ def model_functions(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]
     if isinstance(model, tuple):
         init, apply = model
         return lambda key, x: (init(key, x), {}), lambda params, rest, x, key: (apply(params, x), rest)
-    if inspect.isfunction(model):
+    linen = hasattr(model, "init") and hasattr(model, "apply")
+    if callable(model) and not linen:
         return _nnx_functions(model)
-    if not (hasattr(model, "init") and hasattr(model, "apply")):
+    if not linen:
         raise TypeError(f"{model!r} is no linen module, no function that makes an nnx one, no pair (init, apply).")
     takes_train = "train" in inspect.signature(type(model).__call__).parameters
 
