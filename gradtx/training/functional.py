@@ -36,10 +36,9 @@ def model_functions(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]
     if isinstance(model, tuple):
         init, apply = model
         return lambda key, x: (init(key, x), {}), lambda params, rest, x, key: (apply(params, x), rest)
-    linen = hasattr(model, "init") and hasattr(model, "apply")
-    if callable(model) and not linen:
-        return _nnx_functions(model)
-    if not linen:
+    if not (hasattr(model, "init") and hasattr(model, "apply")):
+        if callable(model):
+            return _nnx_functions(model)
         raise TypeError(f"{model!r} is no linen module, no function that makes an nnx one, no pair (init, apply).")
     takes_train = "train" in inspect.signature(type(model).__call__).parameters
 
