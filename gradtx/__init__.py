@@ -58,9 +58,11 @@ from gradtx.curvature.named import (
     newton,
     nonlinear_cg,
     saddle_free_newton,
+    truncated_newton,
 )
 from gradtx.curvature.newton import scale_by_newton, scale_by_saddle_free_newton
 from gradtx.curvature.residuals import SumOfSquares
+from gradtx.curvature.truncated import truncated_newton_step
 from gradtx.curvature.zoom import scale_by_zoom_linesearch
 from gradtx.optimizers.adabelief import adabelief, scale_by_belief
 from gradtx.optimizers.adadelta import adadelta, scale_by_adadelta

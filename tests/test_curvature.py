@@ -112,6 +112,24 @@ def test_newton_is_drawn_into_the_saddle_that_saddle_free_newton_leaves():
 
 
 @pytest.mark.usefixtures("x64")
+def test_truncated_newton_leaves_the_saddle_and_solves_a_quadratic_within_its_region():
+    saddle = lambda x: x[0] ** 2 - x[1] ** 2
+    assert trajectory(saddle, gradtx.truncated_newton(), jnp.array([0.5, 1e-6]), 20).values[-1] < -1
+    f, _, minimum, start = quadratic(10)
+    tx = gradtx.truncated_newton(initial_radius=100.0)
+    x = jnp.asarray(start)
+    state = tx.init(x)
+    update, _ = tx.update(jax.grad(f)(x), state, x, value_fn=f)
+    norm = lambda x: np.linalg.norm(jax.grad(f)(x))
+    assert norm(x + update) <= 0.5 * norm(x)  # as far as the inner iteration goes
+    near = gradtx.truncated_newton(initial_radius=0.1)
+    short, _ = near.update(jax.grad(f)(x), near.init(x), x, value_fn=f)
+    np.testing.assert_allclose(np.linalg.norm(short), 0.1, rtol=1e-9)
+    result = gradtx.minimize(f, x, tx, grad_tol=1e-9)
+    np.testing.assert_allclose(result.x, minimum, atol=1e-8)
+
+
+@pytest.mark.usefixtures("x64")
 def test_much_regularization_makes_newton_gradient_descent():
     f, _, _, start = quadratic(5)
     x = jnp.asarray(start)
@@ -254,8 +272,13 @@ def test_backtracking_takes_the_first_step_that_decreases_enough():
 
 SOLVERS = pytest.mark.parametrize(
     ("tx", "method"),
-    [(gradtx.bfgs(), "BFGS"), (gradtx.lbfgs(), "L-BFGS-B"), (gradtx.nonlinear_cg(), "CG")],
-    ids=["bfgs", "lbfgs", "cg"],
+    [
+        (gradtx.bfgs(), "BFGS"),
+        (gradtx.lbfgs(), "L-BFGS-B"),
+        (gradtx.nonlinear_cg(), "CG"),
+        (gradtx.truncated_newton(), "Newton-CG"),
+    ],
+    ids=["bfgs", "lbfgs", "cg", "truncated_newton"],
 )
 
 
@@ -264,12 +287,21 @@ SOLVERS = pytest.mark.parametrize(
 def test_rosenbrock_takes_no_more_evaluations_than_scipy(tx, method):
     ours = gradtx.minimize(rosenbrock, jnp.array(rosenbrock.start), tx)
     value_and_grad = jax.jit(jax.value_and_grad(rosenbrock))
+    product = (lambda x, v: np.asarray(jax.jvp(jax.grad(rosenbrock), (x,), (v,))[1])) if method == "Newton-CG" else None
     theirs = scipy.optimize.minimize(
-        lambda x: tuple(np.asarray(v, float) for v in value_and_grad(x)), rosenbrock.start, jac=True, method=method
+        lambda x: tuple(np.asarray(v, float) for v in value_and_grad(x)),
+        rosenbrock.start,
+        jac=True,
+        hessp=product,
+        method=method,
     )
     assert ours.success
     np.testing.assert_allclose(ours.x, [1, 1], atol=1e-4)
     assert int(ours.evaluations) <= 1.2 * theirs.nfev
+    assert bool(ours.products > 0) is (method == "Newton-CG")
+
+
+OPTIONS = {"L-BFGS-B": {"gtol": 1e-5, "ftol": 0, "maxfun": 10**5}, "Newton-CG": {"xtol": 1e-12}}
 
 
 def against_scipy(tx, method, problems):
@@ -278,13 +310,15 @@ def against_scipy(tx, method, problems):
     for problem in problems:
         value_and_grad = jax.jit(jax.value_and_grad(problem))
         ours = gradtx.minimize(problem, jnp.array(problem.start), tx, max_steps=5000)
-        options = {"maxiter": 5000, "gtol": 1e-5, **({"ftol": 0, "maxfun": 10**5} if method == "L-BFGS-B" else {})}
+        options = {"maxiter": 5000} | OPTIONS.get(method, {"gtol": 1e-5})
+        product = jax.jit(lambda x, v, f=problem: jax.jvp(jax.grad(f), (x,), (v,))[1])
         with np.errstate(all="ignore"):
             theirs = scipy.optimize.minimize(
                 lambda x, f=value_and_grad: tuple(np.asarray(v, float) for v in f(x)),
                 np.array(problem.start),
                 jac=True,
                 method=method,
+                hessp=(lambda x, v, f=product: np.asarray(f(x, v))) if method == "Newton-CG" else None,
                 options=options,
             )
         best = min(float(ours.fun), float(theirs.fun))
@@ -368,7 +402,7 @@ def test_a_run_ends_for_a_reason_in_words():
 def test_trees_and_dtypes_stay():
     start = {"a": jnp.ones(3), "b": (jnp.ones((2, 2)),)}
     f = lambda p: jnp.sum(p["a"] ** 2) + jnp.sum((p["b"][0] - 2) ** 4)
-    for tx in (gradtx.bfgs(), gradtx.lbfgs(), gradtx.nonlinear_cg(), gradtx.newton(0.5)):
+    for tx in (gradtx.bfgs(), gradtx.lbfgs(), gradtx.nonlinear_cg(), gradtx.newton(0.5), gradtx.truncated_newton()):
         result = gradtx.minimize(f, start, tx, grad_tol=1e-3)
         assert result.success, (tx, result.reason)
         assert jax.tree.map(lambda x: (x.shape, x.dtype), result.x) == jax.tree.map(lambda x: (x.shape, x.dtype), start)
@@ -402,6 +436,7 @@ def test_a_schedule_a_clip_and_groups_work_around_a_search():
         (lambda: gradtx.scale_by_zoom_linesearch(0), ValueError, "max_linesearch_steps = 0"),
         (lambda: gradtx.scale_by_zoom_linesearch(initial_guess_strategy="two"), ValueError, "initial_guess_strategy = 'two'"),
         (lambda: gradtx.scale_by_backtracking_linesearch(0), ValueError, "max_backtracking_steps = 0"),
+        (lambda: gradtx.truncated_newton_step(max_products=0), ValueError, "max_products = 0"),
         (lambda: gradtx.levenberg_marquardt_step(max_trials=0), ValueError, "max_trials = 0"),
         (lambda: gradtx.minimize(jnp.sum, jnp.ones(2), gradtx.gauss_newton()), ValueError, "residual_fn"),
         (lambda: gradtx.newton().update(jnp.ones(2), gradtx.newton().init(jnp.ones(2)), jnp.ones(2)), ValueError, "value_fn"),

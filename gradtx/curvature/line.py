@@ -75,10 +75,14 @@ class Line:
 
     def at(self, step: jax.Array) -> Point:
         """The function so far along the direction."""
-        there = jax.tree.map(lambda p, u: cast(cast(p, u.dtype) + u, p.dtype), self.params, scaled(self.direction, step))
+        return self.moved(scaled(self.direction, step))._replace(step=step)
+
+    def moved(self, by: Tree) -> Point:
+        """The function at the end of any move; its slope is still that along the line."""
+        there = jax.tree.map(lambda p, u: cast(cast(p, u.dtype) + u, p.dtype), self.params, by)
         value, grad = self.function(there)
         grad = jax.tree.map(lambda g, u: cast(g, u.dtype), grad, self.direction)
-        return Point(step, cast(value, self.dtype), inner_product(grad, self.direction), grad)
+        return Point(jnp.ones((), self.dtype), cast(value, self.dtype), inner_product(grad, self.direction), grad)
 
     def status(self) -> jax.Array:
         """Whether a search can begin."""

@@ -11,6 +11,7 @@ from gradtx.curvature.exact import scale_by_exact_linesearch
 from gradtx.curvature.gauss_newton import levenberg_marquardt_step, scale_by_gauss_newton
 from gradtx.curvature.lbfgs import scale_by_lbfgs
 from gradtx.curvature.newton import scale_by_newton, scale_by_saddle_free_newton
+from gradtx.curvature.truncated import truncated_newton_step
 from gradtx.curvature.zoom import scale_by_zoom_linesearch
 from gradtx.transforms.pointwise import scale_by_learning_rate
 from gradtx.typing import Fraction, NonNegative, Positive
@@ -219,3 +220,30 @@ def levenberg_marquardt(initial_damping: Positive = 1e-3, max_trials: int = 40) 
         [2.0, 0.30000001192092896]
     """
     return levenberg_marquardt_step(initial_damping, max_trials)
+
+
+@optimizer
+def truncated_newton(
+    initial_radius: Positive = 1.0, max_radius: Positive = 1e10, max_products: int = 200, max_trials: int = 20
+) -> Transform:
+    """Truncated Newton with a region of trust: Newton's steps for many parameters, by products with the Hessian; leaves saddles.
+
+    Args:
+        initial_radius: of the region, over 0.
+        max_radius: over 0.
+        max_products: with the Hessian, a step; 1 or more.
+        max_trials: radii tried a step; 1 or more.
+
+    Raises:
+        ValueError: an argument is out of range; `update` was called without the parameters or `value_fn`.
+
+    References:
+        Steihaug (1983), The Conjugate Gradient Method and Trust Regions in Large Scale Optimization.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> result = gradtx.minimize(lambda x: jnp.sum((x - 1) ** 4), jnp.zeros(3), gradtx.truncated_newton(), grad_tol=1e-4)
+        >>> result.success, bool(result.products > 0)
+        (True, True)
+    """
+    return truncated_newton_step(initial_radius, max_radius, max_products, max_trials)

@@ -44,6 +44,7 @@ class MinimizeResult(NamedTuple):
         grad_norm: the largest size of a component of the gradient.
         steps: taken.
         evaluations: of the function and its gradient together.
+        products: with the Hessian, by methods that count them.
         status: why it ended; `reason` says it in words.
     """
 
@@ -53,6 +54,7 @@ class MinimizeResult(NamedTuple):
     grad_norm: jax.Array
     steps: jax.Array
     evaluations: jax.Array
+    products: jax.Array
     status: jax.Array
 
     @property
@@ -153,7 +155,10 @@ def minimize(
         status = jnp.where(carry.status == RUNNING, STEPS, carry.status)
         x = evaluation_params(optimizer, carry.state, carry.params)
         # Counts as floats: custom_root takes derivatives of what comes beside the solution, and integers have none.
-        return x, (carry.grad, *(cast(n, jnp.float32) for n in (carry.steps, carry.evaluations, status)))
+        return x, (
+            carry.grad,
+            *(cast(n, jnp.float32) for n in (carry.steps, carry.evaluations, _products(optimizer, carry.state), status)),
+        )
 
     if callback is not None or max_seconds is not None:
         x, (grad, *counts) = solve(None, start)
@@ -226,13 +231,19 @@ def _watched(fun: Any, optimizer: Any, limits: Any, carry: _Carry, most: int, se
 
 def _last_search(optimizer: Transform, state: Any) -> LineSearchState | None:
     """The state of the search that has the last word on the update, so that it knows value and gradient where the step ends."""
+    last = _last(optimizer, state)
+    search = last if isinstance(last, LineSearchState) else getattr(last, "search", None)
+    return search if isinstance(search, LineSearchState) else None
+
+
+def _products(optimizer: Transform, state: Any) -> Any:
+    return getattr(_last(optimizer, state), "products", jnp.zeros((), jnp.int32))
+
+
+def _last(optimizer: Transform, state: Any) -> Any:
+    """The state of the last piece, at any depth."""
     part, inner = optimizer.resolve(state.step), state.inner
-    while not isinstance(inner, LineSearchState):
-        if isinstance(getattr(inner, "search", None), LineSearchState):
-            return inner.search
-        below = list(part.parts(inner).values())
-        if not below:
-            return None
+    while below := list(part.parts(inner).values()):
         part, inner = below[-1]
     return inner
 
