@@ -35,6 +35,7 @@ from gradtx.core.lookup import learning_rate, state_get, steps
 from gradtx.core.matrices import DimensionNumbers, label_matrices
 from gradtx.core.mirrors import map_params
 from gradtx.core.points import evaluation_params, gradient_params
+from gradtx.core.prox import Prox
 from gradtx.core.recipe import Recipe, optimizer, schedule
 from gradtx.core.schedule import Schedule
 from gradtx.core.select import all_but, by_path
@@ -92,6 +93,7 @@ from gradtx.optimizers.optimistic import (
 )
 from gradtx.optimizers.polyak import momo, momo_adam, polyak_sgd
 from gradtx.optimizers.privacy import dpsgd
+from gradtx.optimizers.proximal import fista, proximal_gradient
 from gradtx.optimizers.radam import radam, scale_by_radam
 from gradtx.optimizers.ratefree import cocob, dadapt_adamw, dog, dowg, prodigy
 from gradtx.optimizers.refined import (
@@ -186,6 +188,8 @@ from gradtx.transforms.privacy import (
     per_example_global_norm_clip,
     per_example_layer_norm_clip,
 )
+from gradtx.transforms.projections import projection_box, projection_l2_ball, projection_simplex
+from gradtx.transforms.proximal import fista_step, prox_elastic_net, prox_group_l1, prox_l1, proximal
 from gradtx.transforms.rates import layerwise_decay, scale_by_path
 from gradtx.transforms.rectify import rectify
 from gradtx.transforms.rprop import scale_by_rprop

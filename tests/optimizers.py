@@ -17,6 +17,7 @@ from tests.references import gates, second, zoo
 from tests.references import layerwise as layer
 from tests.references import matrix as rm
 from tests.references import points as of_points
+from tests.references import proximal as of_prox
 from tests.references import ratefree as free
 from tests.running import START
 
@@ -808,6 +809,15 @@ TABLE = [
         r.rmsprop,
         dict(lr=0.01, decay=0.9, eps=1e-8),
     ),
+    # Penalties that a gradient can't take.
+    Row(
+        "proximal_gradient",
+        gradtx.proximal_gradient(0.1, gradtx.prox_l1(0.3)),
+        of_prox.proximal_gradient,
+        dict(lr=0.1, strength=0.3),
+    ),
+    # The look-ahead carries each step's rounding on: some n² / 2 times 6e-8 after n steps.
+    Row("fista", gradtx.fista(1e-4, gradtx.prox_l1(0.3)), of_prox.fista, dict(lr=1e-4, strength=0.3), tolerance=1e-3),
     # Methods that use the Hessian: refuse complex parameters, where it is none.
     Row("newton", gradtx.newton(0.1, regularization=1.0), second.newton, dict(lr=0.1, alpha=1.0), exempt=REAL),
     Row("newton_shifted", gradtx.newton(0.1), second.newton, dict(lr=0.1, alpha=0.0), exempt=REAL),

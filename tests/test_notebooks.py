@@ -21,6 +21,7 @@ REDUCED = {
     "4_composing": "steps = 100",
     "5_hypergradients": "steps, rounds = 50, 8",
     "6_sweeping": "steps, n, seeds = 60, 4, 2",
+    "7_second_order": "sizes = (10, 30)",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -23,6 +24,7 @@ from gradtx.sweep.progress import Event, bar
 from gradtx.sweep.results import DIVERGED, DONE, STOPPED, UNFINISHED, Results, trials_to_plain
 from gradtx.sweep.trainer import Trainer
 from gradtx.sweep.trials import Group, Trial, Trials, made
+from gradtx.training.interrupts import interrupts
 
 
 def run(
@@ -158,7 +160,7 @@ class _Sweep:
 
     def go(self, callbacks: Sequence[Callable[[Event], None]]) -> None:
         work, seconds = 0, 0.0
-        try:
+        with contextlib.suppress(KeyboardInterrupt), interrupts() as self.interrupted:
             while self.done < len(self.rungs) and any(len(x.index) for x in self.lanes):
                 begin, compiling = time.perf_counter(), self._compiling()
                 work += self._rung()
@@ -166,8 +168,7 @@ class _Sweep:
                 if self.file is not None:
                     self._save(self.file)
                 self._tell(callbacks, work, seconds)
-        except KeyboardInterrupt:
-            pass  # What was half done since the last rung is not kept; the rung itself is, here and in the folder.
+        # After Ctrl-C what was half done since the last rung is not kept; the rung itself is, here and in the folder.
         self.seconds = seconds
 
     def _rung(self) -> int:
@@ -179,6 +180,8 @@ class _Sweep:
                 lanes.chunk = self._chunk(lanes)
             carries, parts = [], lanes.parts()
             for i, part in enumerate(parts):
+                if self.interrupted():
+                    raise KeyboardInterrupt
                 trial, size = self._trial(lanes, part), self._size(len(part), lanes.chunk)
                 carry = lanes.program.start(trial, size) if lanes.carries is None else lanes.carries[i]
                 carry, outcome = lanes.program.advance(carry, trial, begin, end, size)

@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 
+NO_MODEL = "is no linen module, no function that makes an nnx one, no pair (init, apply)."
+
 
 def model_functions(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """A model as two pure functions, for loops that jit, map or scan.
@@ -39,7 +41,7 @@ def model_functions(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]
     if not (hasattr(model, "init") and hasattr(model, "apply")):
         if callable(model):
             return _nnx_functions(model)
-        raise TypeError(f"{model!r} is no linen module, no function that makes an nnx one, no pair (init, apply).")
+        raise TypeError(f"{model!r} {NO_MODEL}")
     takes_train = "train" in inspect.signature(type(model).__call__).parameters
 
     def make(key: Any, x: Any) -> Any:
@@ -60,7 +62,10 @@ def model_functions(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]]
 def _nnx_functions(make: Callable[[Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     from flax import nnx
 
-    definition = split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))[0]
+    made = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+    if not isinstance(made, nnx.Module):
+        raise TypeError(f"{make!r} {NO_MODEL}")
+    definition = split(made)[0]
 
     def init(key: jax.Array, x: Any) -> tuple[Any, Any]:
         _, params, rest = split(make(nnx.Rngs(key)))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -18,6 +15,7 @@ from gradtx.training.calls import Calls
 from gradtx.training.checkpoints import Checkpoints
 from gradtx.training.data import as_source
 from gradtx.training.evaluation import Evaluation
+from gradtx.training.interrupts import interrupts
 from gradtx.training.nnx_model import NNXModel, is_nnx
 from gradtx.training.progress import shown
 from gradtx.training.run import Best, Run
@@ -159,26 +157,6 @@ def _keep_best(run: Run, monitor: str, mode: str) -> None:
     if run.best is None or sign * score < sign * run.best.score:
         params, model_state = jax.tree.map(lambda x: jnp.array(x, copy=True), (run.evaluation_params, run.state.model_state))
         run.best = Best(run.step, score, params, model_state)
-
-
-@contextlib.contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C is heeded between steps, so that none is half done; a second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    asked = threading.Event()
-
-    def handler(number: int, frame: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    old = signal.signal(signal.SIGINT, handler)
-    try:
-        yield asked.is_set
-    finally:
-        signal.signal(signal.SIGINT, old)
 
 
 def _check_arguments(
