@@ -38,7 +38,8 @@ class scale_by_newton(Transform):
 
     Args:
         regularization: the least $\\alpha \\ge 0$, a number or a schedule.
-        shift_to_definite: raise $\\alpha$ so that the least eigenvalue of $H + \\alpha I$ is at least a thousandth of the largest size of one.
+        shift_to_definite: where the least eigenvalue isn't positive, raise $\\alpha$ until it has its own size above zero, and at least a
+            thousandth of the largest size of one: a step along it is then no longer than a saddle-free one.
 
     Returns:
         A stateless transformation. Its update takes `value_fn`.
@@ -66,7 +67,8 @@ class scale_by_newton(Transform):
         w = w + number(self.regularization, w.dtype)
         if self.shift_to_definite:
             least = jnp.min(w, initial=jnp.inf)
-            w = w + jnp.where(least <= 0, 1e-3 * jnp.max(jnp.abs(w), initial=0) - least, 0)
+            target = jnp.maximum(1e-3 * jnp.max(jnp.abs(w), initial=0), -least)
+            w = w + jnp.where(least <= 0, target - least, 0)
         return back(v @ (v.T @ grad / jnp.where(w == 0, tiny(w.dtype), w))), ()
 
 

@@ -13,7 +13,7 @@ def newton(gradient, x, steps, *, lr, alpha):
     for t in range(steps):
         w = _curvatures(x) + alpha
         if w.min() <= 0:
-            w = w + 1e-3 * np.abs(w).max() - w.min()
+            w = w + max(1e-3 * np.abs(w).max(), -w.min()) - w.min()
         x = x - lr * gradient(x, t) / w
     return x
 
