@@ -131,6 +131,7 @@ def test_sweep(run, tmp_path):
     assert "another sweep" in err
 
 
+@pytest.mark.full
 def test_a_sweep_by_hyperband(run, tmp_path):
     pytest.importorskip("scipy")
     table = tmp_path / "sweep.csv"

@@ -362,7 +362,7 @@ def test_starts_and_data_are_mapped_over():
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("n", [3, 300])
+@pytest.mark.parametrize("n", [pytest.param(3, marks=pytest.mark.full), 300])
 def test_the_solution_is_differentiated_not_the_way_to_it(n):
     # Ridge regression: x(λ) = (A + λI)⁻¹ b, whose derivative is −(A + λI)⁻² b.
     f, a, _, start = quadratic(n)

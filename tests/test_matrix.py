@@ -480,6 +480,7 @@ def test_what_is_costly_is_renewed_every_so_many_steps(tx):
     assert changed == [4, 8]
 
 
+@pytest.mark.full
 def test_larger_matrices_descend():
     target = random(40, 25)
 
@@ -545,6 +546,7 @@ def test_dion_of_full_rank_tends_to_the_orthogonal_factor():
     np.testing.assert_allclose(out, u @ vt * (4 / 6) ** 0.5, atol=1e-3)
 
 
+@pytest.mark.full
 @pytest.mark.lenient
 def test_galore_on_the_long_side_is_optax_to_its_precision():
     with jax.enable_x64(True):
