@@ -46,6 +46,14 @@ def trained():
     return {n: fit(square, jnp.ones(2), tx, FLOOR, epochs=20, validation=FLOOR[:1]) for n, tx in PAIR.items()}
 
 
+def at_given_times(runs):
+    """The same with seconds that need long labels."""
+    for run in runs.values():
+        for i, record in enumerate(run.records):
+            record["seconds"] = 0.405 + 0.005 * i
+    return runs
+
+
 PICTURES = {
     "contours": lambda: plotting.contours(beale, PAIR, steps=30),
     "surface": lambda: plotting.surface(saddle, PAIR, steps=30),
@@ -56,7 +64,7 @@ PICTURES = {
     "rate basins": lambda: plotting.rate_basins(
         rosenbrock, gradtx.sgd(0.1, momentum=0.9), jnp.logspace(-5, -1, 12), steps=50, momentum=jnp.linspace(0, 0.99, 7)
     ),
-    "curves": lambda: plotting.curves(trained(), ("loss", "val_loss"), ("step", "epoch", "seconds")),
+    "curves": lambda: plotting.curves(at_given_times(trained()), ("loss", "val_loss"), ("step", "epoch", "seconds")),
     "range test": lambda: plotting.range_test(range_test(square, jnp.ones(2), gradtx.sgd(0.1), FLOOR, lowest=1e-3)),
     "start basins": lambda: plotting.start_basins(himmelblau, gradtx.sgd(0.01), 300, n=20),
 }

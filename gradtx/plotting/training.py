@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradtx.plotting.style import COLOURS, STROKES, by_powers_of_ten, legend_below, panels, stroke, styled
+from gradtx.plotting.style import COLOURS, STROKES, by_powers_of_ten, legend_below, panels, pyplot, stroke, styled
 from gradtx.plotting.sweeps import scale
 from gradtx.training import RangeTest, Run
 
@@ -95,6 +95,8 @@ def curves(runs: Run | Mapping[str, Run], metric: str | Sequence[str] = "loss", 
         axes[row, 0].set_ylabel(up)
     for column, along in enumerate(columns):
         axes[-1, column].set_xlabel(along)
+        if len(columns) > 1:  # narrow panels: few numbers, which may be long, such as seconds
+            axes[-1, column].xaxis.set_major_locator(pyplot().MaxNLocator(3))
     legend_below(figure, axes[0, 0])
     return figure
 
