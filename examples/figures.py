@@ -255,39 +255,20 @@ def at_a_cliff():
     return figure
 
 
-def steepest_descent(a, x, steps):
-    """With exact line search on ½ xᵀAx."""
-    points = [x]
-    for _ in range(steps):
-        g = a @ x
-        x = x - g * (g @ g) / (g @ a @ g)
-        points.append(x)
-    return np.array(points)
-
-
-def conjugate_gradients(a, x, steps):
-    points, g = [x], a @ x
-    d = -g
-    for _ in range(steps):
-        x = x + d * (g @ g) / (d @ a @ d)
-        new = a @ x
-        d = -new + d * (new @ new) / (g @ g)
-        g = new
-        points.append(x)
-    return np.array(points)
+STEEPEST = gradtx.chain(gradtx.scale_by_learning_rate(1.0), gradtx.scale_by_exact_linesearch())
 
 
 def zigzag():
-    a, start = np.diag([1.0, 10.0]), np.array([10.0, 1.0])
     bowl = gradtx.problems.Problem(
-        "bowl", lambda v: (v[0] ** 2 + 10 * v[1] ** 2) / 2, tuple(start), 0.0, ((0.0, 0.0),), ((-3, 11), (-2.2, 2.2))
+        "bowl", lambda v: (v[0] ** 2 + 10 * v[1] ** 2) / 2, (10.0, 1.0), 0.0, ((0.0, 0.0),), ((-3, 11), (-2.2, 2.2))
     )
     figure, [[axes]] = panels(1, 1, 0.42)
     plotting.contours(bowl, axes=axes)
-    for i, (name, method, steps) in enumerate(
-        [("steepest descent", steepest_descent, 30), ("conjugate gradients", conjugate_gradients, 2)]
+    for i, (name, tx, steps) in enumerate(
+        [("steepest descent", STEEPEST, 30), ("conjugate gradients", gradtx.conjugate_gradient(), 2)]
     ):
-        axes.plot(*method(a, start, steps).T, "o-", markersize=4, label=name, color=COLOURS[i])
+        points = trajectory(bowl, tx, jnp.array(bowl.start), steps).points
+        axes.plot(*points.T, "o-", markersize=4, label=name, color=COLOURS[i])
     axes.set_aspect("equal")
     legend_below(figure, axes)
     return figure

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.matrices import check_whole
 from gradtx.core.number import number
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
@@ -50,11 +51,7 @@ class scale_by_backtracking_linesearch(Transform):
     max_learning_rate: Positive = 1.0
 
     def check(self) -> None:
-        most = self.max_backtracking_steps
-        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-            raise ValueError(
-                f"scale_by_backtracking_linesearch: max_backtracking_steps = {most!r}; it must be a whole number, 1 or more."
-            )
+        check_whole(self, "max_backtracking_steps")
 
     def start(self, params: Tree) -> LineSearchState:
         check_trainable(self, params)

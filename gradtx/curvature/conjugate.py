@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.matrices import check_whole
 from gradtx.core.transform import Transform, full_like, saturating_increment
 from gradtx.core.trees import Tree, check_trainable
 from gradtx.core.whole import inner_product, scaled
@@ -57,11 +58,8 @@ class scale_by_nonlinear_cg(Transform):
     def check(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"scale_by_nonlinear_cg: method = {self.method!r}; it must be one of {', '.join(METHODS)}.")
-        every = self.restart_every
-        if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
-            raise ValueError(
-                f"scale_by_nonlinear_cg: restart_every = {every!r}; it must be a whole number, 1 or more, or None."
-            )
+        if self.restart_every is not None:
+            check_whole(self, "restart_every")
 
     def start(self, params: Tree) -> ConjugateState:
         check_trainable(self, params)

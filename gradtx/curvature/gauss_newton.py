@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
+from gradtx.core.matrices import check_whole
 from gradtx.core.number import cast, number, tiny
 from gradtx.core.transform import Transform, full_like
 from gradtx.core.trees import Tree, check_trainable
@@ -99,10 +100,7 @@ class levenberg_marquardt_step(Transform):
     max_trials: int = 40
 
     def check(self) -> None:
-        if isinstance(self.max_trials, bool) or not isinstance(self.max_trials, int) or self.max_trials < 1:
-            raise ValueError(
-                f"levenberg_marquardt_step: max_trials = {self.max_trials!r}; it must be a whole number, 1 or more."
-            )
+        check_whole(self, "max_trials")
 
     def start(self, params: Tree) -> LevenbergMarquardtState:
         check_trainable(self, params)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.matrices import check_whole
 from gradtx.core.number import cast
 from gradtx.core.transform import Transform, full_like, saturating_increment
 from gradtx.core.trees import Tree, check_trainable
@@ -57,9 +58,7 @@ class scale_by_lbfgs(Transform):
     scale_init_precond: bool = True
 
     def check(self) -> None:
-        size = self.memory_size
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(f"scale_by_lbfgs: memory_size = {size!r}; it must be a whole number, 1 or more.")
+        check_whole(self, "memory_size")
 
     def start(self, params: Tree) -> ScaleByLBFGSState:
         check_trainable(self, params)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.matrices import check_whole
 from gradtx.core.number import cast, number
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
@@ -68,10 +69,7 @@ class truncated_newton_step(Transform):
     max_trials: int = 20
 
     def check(self) -> None:
-        for name in ("max_products", "max_trials"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"truncated_newton_step: {name} = {value!r}; it must be a whole number, 1 or more.")
+        check_whole(self, "max_products", "max_trials")
 
     def start(self, params: Tree) -> TruncatedNewtonState:
         check_trainable(self, params)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.matrices import check_whole
 from gradtx.core.number import number
 from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, check_trainable
@@ -57,11 +58,7 @@ class scale_by_zoom_linesearch(Transform):
     initial_guess_strategy: str = "interpolate"
 
     def check(self) -> None:
-        most = self.max_linesearch_steps
-        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-            raise ValueError(
-                f"scale_by_zoom_linesearch: max_linesearch_steps = {most!r}; it must be a whole number, 1 or more."
-            )
+        check_whole(self, "max_linesearch_steps")
         check_strategy(self, self.initial_guess_strategy)
 
     def start(self, params: Tree) -> LineSearchState:
