@@ -7,6 +7,9 @@ import pytest
 
 FULL = os.environ.get("GRADTX_FULL") == "1"
 
+# What runs over a mesh has eight devices to run on; all else stays on the first.
+jax.config.update("jax_num_cpu_devices", 8)
+
 
 @pytest.fixture(autouse=True)
 def exempt(request):

@@ -30,7 +30,7 @@ ROOMS = {
     "curvature": "core transforms combinators",
     "problems": "core",
     "solve": "core curvature",
-    "distributed": "core",
+    "distributed": "core transforms combinators optimizers",
     "sweep": "core problems solve training",
     "training": "core transforms combinators",
     "interop": "core transforms combinators optimizers",
