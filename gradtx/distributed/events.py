@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.core.trees import Tree, as_arrays
+from gradtx.core.trees import Tree
 from gradtx.distributed.durations import Durations, equal_durations
 from gradtx.distributed.server import ServerMethod
 
@@ -84,8 +84,7 @@ def simulate_events(
     check_run("simulate_events", problem, method, workers, events, every)
     if not isinstance(durations, Durations):
         raise TypeError(f"simulate_events: durations = {durations!r}; it must be a Durations, such as lognormal_durations(0.5).")
-    start = as_arrays(start)
-    server, worker = method.init(start)
+    server, worker = method.init(jax.tree.map(jnp.asarray, start))
     everyone = jax.tree.map(lambda x: jnp.broadcast_to(x, (workers, *x.shape)), worker)
     data_key, time_key = jax.random.split(key)
 

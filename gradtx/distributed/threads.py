@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core.trees import Tree, as_arrays
+from gradtx.core.trees import Tree
 from gradtx.distributed.events import Arrivals, check_run, gradient_key, gradient_of, meet
 from gradtx.distributed.server import ServerMethod
 from gradtx.distributed.together import together
@@ -62,7 +62,7 @@ def run_threads(
         ((2, 2), True)
     """
     check_run("run_threads", problem, method, threads, events, every)
-    server, worker = method.init(as_arrays(start))
+    server, worker = method.init(jax.tree.map(jnp.asarray, start))
     data_key, _ = jax.random.split(key)
     # Compiled here: what is set for one thread only (double precision, say) the others don't know.
     zero = jnp.zeros((), jnp.int32)
