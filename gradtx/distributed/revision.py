@@ -13,7 +13,7 @@ from gradtx.core.recipe import optimizer
 from gradtx.core.transform import Transform, full_like
 from gradtx.core.trees import Tree, check_trainable, map_updates
 from gradtx.core.whole import need
-from gradtx.transforms.pointwise import floored, real_like, scale_by_learning_rate, square
+from gradtx.transforms.pointwise import floored, real_like, scale_by_learning_rate
 from gradtx.typing import NonNegative, Positive
 
 
@@ -25,7 +25,7 @@ class AdaptiveRevisionState(NamedTuple):
 
 
 class scale_by_adaptive_revision(Transform):
-    """Adagrad's direction with delayed gradients, revised: $u = g / \\sqrt{z'} - (1/\\sqrt{z'_{old}} - 1/\\sqrt{z'})\\, b$.
+    """Adagrad's direction with delayed gradients, revised: $u = g / \\sqrt{z'} + (1/\\sqrt{z'} - 1/\\sqrt{z'_{old}})\\, b$.
 
     $b$ is the sum of the gradients that arrived while this one was under way, $z \\leftarrow z + g^2 + 2 g b$ and $z' \\leftarrow \\max(z', z)$.
     The second term turns the steps that those gradients took at the larger rate of then into steps at the rate of now.
@@ -48,7 +48,7 @@ class scale_by_adaptive_revision(Transform):
         >>> import gradtx, jax.numpy as jnp
         >>> from gradtx.distributed import scale_by_adaptive_revision
         >>> tx = scale_by_adaptive_revision()
-        >>> float(tx.update(jnp.array(1.0), tx.init(jnp.array(0.0)), missed=jnp.array(1.0))[0])  # 1 / 2 - (1 / 1 - 1 / 2) 1
+        >>> float(tx.update(jnp.array(1.0), tx.init(jnp.array(0.0)), missed=jnp.array(1.0))[0])  # 1/2 + (1/2 - 1) 1
         0.0
     """
 
@@ -65,11 +65,12 @@ class scale_by_adaptive_revision(Transform):
         missed = need(self, extra, "missed")
 
         def product(g: Any, b: Any, z: Any) -> Any:
-            return z + cast(square().at(g) + 2 * jnp.real(jnp.conj(g) * cast(b, g.dtype)), z.dtype)
+            return z + cast(jnp.real(jnp.conj(g) * (g + 2 * cast(b, g.dtype))), z.dtype)
 
         def revised(g: Any, b: Any, before: Any, after: Any) -> Any:
             old, new = (cast(jnp.sqrt(floored(z)), g.dtype) for z in (before, after))
-            return g / new - (1 / old - 1 / new) * cast(b, g.dtype)
+            b = cast(b, g.dtype)
+            return (g + b) / new - b / old
 
         products = map_updates(self, product, updates, missed, state.products)
         largest = jax.tree.map(jnp.maximum, state.largest, products)
