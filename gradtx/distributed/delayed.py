@@ -113,9 +113,7 @@ class delayed(Transform):
         # Written first and then read for the next step: were it read in the next step, before that one writes, the compiler would
         # write into a copy of the whole buffer.
         slot, now = jnp.mod(state.arrived, self._slots), self._now(state, params)
-        readings = jax.tree.map(
-            lambda kept, new: jax.lax.dynamic_update_index_in_dim(kept, new, slot, 0), state.readings, now
-        )
+        readings = jax.tree.map(lambda kept, new: jax.lax.dynamic_update_index_in_dim(kept, new, slot, 0), state.readings, now)
         arrived = saturating_increment(state.arrived)
         delay = self._drawn(state.rng_key, arrived)
         slot = jnp.mod(arrived - delay, self._slots)

@@ -89,7 +89,9 @@ class downpour(ServerMethod):
     def point(self, worker: DownpourWorker) -> Tree:
         return gradient_params(self.worker, worker.optimizer_state, worker.params)
 
-    def step(self, gradient: Tree, worker: DownpourWorker, server: ServerState, **extra: Any) -> tuple[DownpourWorker, ServerState]:
+    def step(
+        self, gradient: Tree, worker: DownpourWorker, server: ServerState, **extra: Any
+    ) -> tuple[DownpourWorker, ServerState]:
         updates, optimizer_state = self.worker.update(gradient, worker.optimizer_state, worker.params, **extra)
         params = apply_updates(worker.params, updates)
         accrued = jax.tree.map(lambda s, g: s + cast(g, s.dtype), worker.accrued, gradient)

@@ -15,6 +15,9 @@ from gradtx.distributed.durations import Durations, equal_durations
 from gradtx.distributed.server import ServerMethod
 
 
+TURNS = equal_durations()
+
+
 class Arrivals(NamedTuple):
     """An asynchronous run: what came to the server, one event after another.
 
@@ -44,7 +47,7 @@ def simulate_events(
     events: int,
     *,
     key: jax.Array,
-    durations: Durations = equal_durations(),
+    durations: Durations = TURNS,
     every: int = 1,
 ) -> Arrivals:
     """Runs an asynchronous method with simulated workers: the one that is ready first takes its turn, and begins anew.
@@ -83,7 +86,9 @@ def simulate_events(
     """
     check_run("simulate_events", problem, method, workers, events, every)
     if not isinstance(durations, Durations):
-        raise TypeError(f"simulate_events: durations = {durations!r}; it must be a Durations, such as lognormal_durations(0.5).")
+        raise TypeError(
+            f"simulate_events: durations = {durations!r}; it must be a Durations, such as lognormal_durations(0.5)."
+        )
     server, worker = method.init(jax.tree.map(jnp.asarray, start))
     everyone = jax.tree.map(lambda x: jnp.broadcast_to(x, (workers, *x.shape)), worker)
     data_key, time_key = jax.random.split(key)
