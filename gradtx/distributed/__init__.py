@@ -24,8 +24,10 @@ from gradtx.distributed.gossip import gossip_averaging
 from gradtx.distributed.hogwild import Hogwild, hogwild
 from gradtx.distributed.local import diloco, local_sgd, local_updates
 from gradtx.distributed.powersgd import powersgd
+from gradtx.distributed.processes import connect, launch
 from gradtx.distributed.revision import adaptive_revision, scale_by_adaptive_revision
 from gradtx.distributed.server import ServerMethod
+from gradtx.distributed.sharding import init_sharded, split_shardings, state_shardings
 from gradtx.distributed.staleness import adaptive_delay_compensation, delay_compensation, scale_by_staleness
 from gradtx.distributed.streaming import streaming_updates
 from gradtx.distributed.threads import run_threads
@@ -45,6 +47,7 @@ __all__ = [
     "average_gradients",
     "bytes_sent",
     "compressed_average",
+    "connect",
     "delay_compensation",
     "delayed",
     "diloco",
@@ -57,7 +60,9 @@ __all__ = [
     "exponential_durations",
     "gossip_averaging",
     "hogwild",
+    "init_sharded",
     "int8",
+    "launch",
     "local_sgd",
     "local_updates",
     "lognormal_durations",
@@ -68,6 +73,8 @@ __all__ = [
     "sign_bits",
     "simulate_events",
     "simulate_workers",
+    "split_shardings",
+    "state_shardings",
     "stragglers",
     "streaming_updates",
     "top_k",

@@ -14,7 +14,6 @@ from gradtx.core.trees import Tree
 from gradtx.distributed.durations import Durations, equal_durations
 from gradtx.distributed.server import ServerMethod
 
-
 TURNS = equal_durations()
 
 
