@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from gradtx.core.fields import Interval
 from gradtx.core.number import cast, number, wide
 from gradtx.core.points import gradient_params
 from gradtx.core.transform import OptState, Transform, check_stage
 from gradtx.core.trees import Tree, as_arrays
 from gradtx.core.updates import apply_updates
-from gradtx.distributed.downpour import Period, every
-from gradtx.distributed.server import ServerMethod
-
-Share = Annotated[Any, Interval(0, schedulable=False)]
+from gradtx.distributed.server import Period, ServerMethod, due
+from gradtx.typing import NonNegativeReal
 
 
 class Centre(NamedTuple):
@@ -71,7 +68,7 @@ class asynchronous_easgd(ServerMethod):
     """
 
     optimizer: Transform
-    moving_rate: Share
+    moving_rate: NonNegativeReal
     period: Period = 100.0
 
     def check(self) -> None:
@@ -87,7 +84,7 @@ class asynchronous_easgd(ServerMethod):
 
     def step(self, gradient: Tree, worker: ElasticWorker, server: Centre, **extra: Any) -> tuple[ElasticWorker, Centre]:
         updates, optimizer_state = self.optimizer.update(gradient, worker.optimizer_state, worker.params, **extra)
-        meets = every(self.period, worker.clock)
+        meets = due(self.period, worker.clock)
 
         def pull(x: Any, centre: Any) -> Any:
             """How far the spring moves the centre; the worker goes as far the other way."""
@@ -105,4 +102,4 @@ class asynchronous_easgd(ServerMethod):
         return server.params
 
     def messages(self, worker: ElasticWorker) -> jax.Array:
-        return 2 * every(self.period, worker.clock).astype(jnp.int32)  # the centre here, the difference back
+        return 2 * due(self.period, worker.clock).astype(jnp.int32)  # the centre here, the difference back

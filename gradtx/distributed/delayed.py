@@ -70,7 +70,7 @@ class delayed(Transform):
         A transformation with the state `DelayedState(gradients, arrived, delay, taken, readings, rng_key, inner_state)`.
 
     Raises:
-        ValueError: `delay` is no whole number from 0 on; `update` was called without parameters.
+        ValueError: `delay` is no whole number from 0 on; `inner` takes a gradient per example; `update` was called without parameters.
         TypeError: `inner` is no transformation, or `draw` can't be called.
 
     References:
@@ -96,6 +96,10 @@ class delayed(Transform):
             raise ValueError(f"delayed: delay = {self.delay!r}; it must be a whole number from 0 on.")
         if self.draw is not None and not callable(self.draw):
             raise TypeError(f"delayed: draw = {self.draw!r} can't be called; uniform_delay can.")
+        if self.inner.per_example:
+            raise ValueError(
+                f"delayed: {self.inner!r} takes a gradient per example; put what makes one of them in front of delayed."
+            )
 
     def start(self, params: Tree) -> DelayedState:
         inner_state, key = self.inner.start(params), key_data(self.key)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from gradtx.core.fields import Interval
 from gradtx.core.number import cast
 from gradtx.core.points import gradient_params
 from gradtx.core.transform import OptState, Transform, check_stage, full_like
 from gradtx.core.trees import Tree
 from gradtx.core.updates import apply_updates
 from gradtx.distributed.readings import Reading
-from gradtx.distributed.server import ServerMethod, ServerState, deployed, fetch, open_server, push
-
-Period = Annotated[Any, Interval(1, schedulable=False)]
+from gradtx.distributed.server import Period, ServerMethod, ServerState, deployed, due, fetch, open_server, push
 
 
 class DownpourWorker(NamedTuple):
@@ -115,9 +112,4 @@ class downpour(ServerMethod):
 
     def _due(self, worker: DownpourWorker) -> tuple[jax.Array, jax.Array]:
         """Whether a push and a fetch follow the gradient that is under way."""
-        return every(self.push_period, worker.clock + 1), every(self.fetch_period, worker.clock + 1)
-
-
-def every(period: Any, clock: jax.Array) -> jax.Array:
-    """Whether a period divides a clock."""
-    return jnp.mod(clock, jnp.asarray(period).astype(clock.dtype)) == 0
+        return due(self.push_period, worker.clock + 1), due(self.fetch_period, worker.clock + 1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.fields import Interval
 from gradtx.core.node import Node
 from gradtx.core.number import cast
 from gradtx.core.points import evaluation_params, gradient_params
@@ -14,6 +15,8 @@ from gradtx.core.transform import OptState, Transform, full_like, saturating_inc
 from gradtx.core.trees import Tree, as_arrays
 from gradtx.core.updates import apply_updates
 from gradtx.distributed.readings import Reading, late
+
+Period = Annotated[Any, Interval(1, schedulable=False)]
 
 
 class ServerMethod(Node):
@@ -75,3 +78,8 @@ def push(tx: Transform, gradient: Tree, reading: Reading, server: ServerState, *
 def deployed(tx: Transform, server: ServerState) -> Tree:
     """What the server's optimizer wants to be judged by."""
     return evaluation_params(tx, server.optimizer_state, server.params)
+
+
+def due(period: Any, clock: jax.Array) -> jax.Array:
+    """Whether a period divides a worker's clock."""
+    return jnp.mod(clock, jnp.asarray(period).astype(clock.dtype)) == 0
