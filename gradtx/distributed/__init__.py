@@ -3,5 +3,12 @@
 # Over a named axis.
 
 # Sharded state.
+from gradtx.distributed.sharding import init_sharded, split_shardings, state_shardings
 
 # Asynchrony.
+
+__all__ = [
+    "init_sharded",
+    "split_shardings",
+    "state_shardings",
+]
