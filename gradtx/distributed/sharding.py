@@ -74,8 +74,8 @@ def state_shardings(tx: Transform, params: Tree, shardings: Tree | None = None) 
     """The sharding of every array in an optimizer's state, from those of the parameters.
 
     A memory of its parameter's shape is sharded like it. Rows and columns of factored memories, whose other axes have length 1, are sharded along
-    the axes that they have; a history is whole along its leading axis. Everything else is replicated: counters, keys, norms, and matrices that
-    have other axes than their parameter or of which it has several (Shampoo's statistics, the bases of SOAP and Dion, SM3's covers).
+    the axes that they have; a history is whole along its leading axis. Everything else is replicated: counters, keys, norms, and matrices whose
+    axes aren't their parameter's (statistics of Shampoo, bases of SOAP), all of which a step needs.
 
     Args:
         tx: any transformation.
@@ -113,13 +113,14 @@ def state_shardings(tx: Transform, params: Tree, shardings: Tree | None = None) 
     owners = mirrors(tx, params)
 
     def one(path: Any, leaf: Any) -> NamedSharding:
-        owner = owners[path]
-        if owner is None or owner[1]:
+        if (owner := owners[path]) is None:
             return whole
         p, sharding = ours[owner[0]]
         more = len(leaf.shape) - len(p.shape)
         lengths = list(zip(leaf.shape[more:], p.shape, strict=True)) if more >= 0 else []
-        if not all(a in (1, b) for a, b in lengths):
+        # Of several memories of one parameter those that are square may only happen to have its shape.
+        several = bool(owner[1]) and sum(a > 1 for a, _ in lengths) > 1
+        if several or not all(a in (1, b) for a, b in lengths):
             return whole
         spec = (s if a == b else None for s, (a, b) in zip(_spec(sharding, len(p.shape)), lengths, strict=False))
         return _like(sharding, (*[None] * more, *spec))
