@@ -116,6 +116,8 @@ def state_shardings(tx: Transform, params: Tree, shardings: Tree | None = None) 
         if (owner := owners[path]) is None:
             return whole
         p, sharding = ours[owner[0]]
+        if leaf.shape == p.shape and not owner[1]:
+            return sharding
         more = len(leaf.shape) - len(p.shape)
         lengths = list(zip(leaf.shape[more:], p.shape, strict=True)) if more >= 0 else []
         # Of several memories of one parameter those that are square may only happen to have its shape.
