@@ -200,7 +200,7 @@ def test_rows_columns_and_histories_take_the_axes_that_they_have():
     assert factors == (P(None, "model"), P("data", None), P(None, None))
     spec = specs(gradtx.sm3(0.1), params, w=P("data", "model"))
     assert gradtx.state_get(spec, "mu")["w"] == (P("data", None), P(None, "model"))
-    spec = specs(gradtx.lbfgs(0.1, memory_size=3), params, w=P("data"))
+    spec = specs(gradtx.lbfgs(3), params, w=P("data"))
     assert gradtx.state_get(spec, "diff_params_memory")["w"] == P(None, "data", None)
 
 
