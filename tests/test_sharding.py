@@ -175,7 +175,8 @@ def test_every_optimizer_goes_through(row):
     for grads in GRADS:
         alone, alone_state = once(alone, alone_state, grads)
         params, state = jax.block_until_ready(program(params, state, jax.device_put(grads, WHOLE)))
-    tolerance = 0 if row.tx.elementwise else 1e-5
+    # Shorter loops are compiled to other instructions, which may round once less; sums have another order besides.
+    tolerance = 1e-6 if row.tx.elementwise else 1e-5
     for ours, theirs in zip(jax.tree.leaves((params, state)), jax.tree.leaves((alone, alone_state)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
     if row.name not in GATHERS:
