@@ -69,7 +69,7 @@ def test_a_split_state_beside_whole_parameters(tmp_path):
         return Run(OPTIMIZER, state._replace(opt_state=init_sharded(OPTIMIZER, START, split_shardings(START, mesh, "data"))))
 
     kept, run = beginning(mesh_of(8)), beginning(mesh_of(2, 4))
-    updates, after = OPTIMIZER.update(kept.params, kept.state.opt_state, kept.params)
+    _, after = OPTIMIZER.update(kept.params, kept.state.opt_state, kept.params)
     kept.state, kept.step = kept.state._replace(opt_state=after), 1
     kept.records.append({"step": 1})
     first = Checkpoints(tmp_path)
