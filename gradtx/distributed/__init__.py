@@ -9,6 +9,9 @@ from gradtx.distributed.gossip import gossip_averaging
 from gradtx.distributed.local import diloco, local_sgd, local_updates
 from gradtx.distributed.powersgd import powersgd
 
+# Several processes.
+from gradtx.distributed.processes import connect, launch
+
 # Sharded state.
 from gradtx.distributed.sharding import init_sharded, split_shardings, state_shardings
 from gradtx.distributed.streaming import streaming_updates
@@ -20,6 +23,7 @@ __all__ = [
     "average_gradients",
     "bytes_sent",
     "compressed_average",
+    "connect",
     "diloco",
     "eamsgd",
     "easgd",
@@ -27,6 +31,7 @@ __all__ = [
     "gossip_averaging",
     "init_sharded",
     "int8",
+    "launch",
     "local_sgd",
     "local_updates",
     "powersgd",
