@@ -1,16 +1,15 @@
 """Real processes on this machine, over loopback."""
 
-import subprocess
-import sys
-import time
+import os
+import re
+import signal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gradtx.distributed import launch
-from tests import parallel_training
+from tests import mortal_training, parallel_training
 from tests.parallel_training import OPTIMIZERS, STEPS, X, Y, over_devices, share, worker
 
 LIMIT = 120.0  # seconds; a few suffice on a machine that has nothing else to do
@@ -42,21 +41,21 @@ def check(ends, workers):
     assert np.ptp(ends["elastic"], axis=0).max() > 1e-3
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def double():
     with jax.enable_x64(True):
         yield
 
 
-@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("workers", [2, 8])
 def test_simulated_workers_and_devices_are_one_worker_on_the_joined_batch(workers):
     run, where = over_devices(jax.devices()[:workers])
     ends = run(*jax.device_put(stacked(workers), where))
-    if workers > 1:
-        check(ends, workers)
-    np.testing.assert_allclose(over_vmap(workers)["joined"][0], in_numpy(), rtol=0, atol=1e-14)
+    check(ends, workers)
 
 
+@pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(
     ("processes", "devices"), [(2, 1), *(pytest.param(*x, marks=pytest.mark.full) for x in ((4, 1), (2, 2), (2, 4)))]
 )
@@ -65,3 +64,79 @@ def test_processes_are_one_worker_on_the_joined_batch(tmp_path, processes, devic
     launch(["-m", parallel_training.__name__, str(tmp_path)], processes, timeout=LIMIT, environment=environment)
     workers = processes * devices
     check({n: np.stack([np.load(tmp_path / f"{n}-{i}.npy") for i in range(workers)]) for n in OPTIMIZERS}, workers)
+
+
+# What goes wrong.
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("process", "sent"), [(2, signal.SIGKILL), (0, signal.SIGKILL), (1, signal.SIGSTOP)], ids=str)
+def test_when_a_worker_is_lost_the_others_stop_and_fewer_go_on(tmp_path, process, sent):
+    program = ["-m", mortal_training.__name__, str(tmp_path / "kept")]
+    with pytest.raises(RuntimeError, match="a process failed") as failed:
+        launch([*program, "12", "6", str(process), str(int(sent))], 3, timeout=LIMIT, grace=60)
+    told = str(failed.value)
+    for other in {0, 1, 2} - {process}:  # by themselves, long before their time of grace is over
+        assert re.search(
+            rf"^Process {other} (ended with status [1-9]|was ended by signal {int(signal.SIGABRT)}:)", told, re.M
+        ), told
+    assert re.search("Connection closed by peer|heartbeat|coordination service", told), told
+    assert sorted(int(f.name) for f in (tmp_path / "kept").iterdir()) == [3, 4, 5]
+    launch([*program, "12"], 2, timeout=LIMIT)
+    resumed, uninterrupted = mortal_training.train(tmp_path / "kept", 12), mortal_training.train(tmp_path / "other", 12)
+    assert [r["step"] for r in resumed.records] == list(range(1, 13))
+    for name, ours in uninterrupted.params.items():
+        np.testing.assert_allclose(resumed.params[name], ours, rtol=0, atol=1e-5)
+
+
+def gone(folder):
+    """Whether all processes that left their numbers in a folder are gone."""
+    numbers = [int(f.name) for f in folder.iterdir()]
+    for number in numbers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(number, 0)
+    return len(numbers)
+
+
+BEGIN = "import os, pathlib, sys, time; i = int(os.environ['GRADTX_PROCESS']); pathlib.Path(sys.argv[1], str(os.getpid())).touch(); "
+
+
+@pytest.mark.parametrize(
+    ("then", "limits", "error", "words"),
+    [
+        (
+            "print('so far'); sys.stdout.flush(); time.sleep(60)",
+            dict(timeout=2),
+            TimeoutError,
+            "not done within 2 seconds.*so far",
+        ),
+        (
+            "time.sleep(60 * i); 1 // i",
+            dict(timeout=50, grace=0.1),
+            RuntimeError,
+            "Process 0 ended with status 1:.*ZeroDivisionError",
+        ),
+        (
+            "os.kill(os.getpid(), 9 * i)",
+            dict(timeout=50),
+            RuntimeError,
+            "Process 0 ended well.*Process 1 was ended by signal 9",
+        ),
+    ],
+    ids=["slow", "failing", "killed"],
+)
+def test_no_process_is_left_running(tmp_path, then, limits, error, words):
+    with pytest.raises(error, match=f"(?s){words}"):
+        launch(["-c", BEGIN + then, str(tmp_path)], 2, **limits)
+    assert gone(tmp_path) == 2
+
+
+def test_what_was_written_comes_in_order():
+    program = "import os, sys; print(sys.argv[1], os.environ['GRADTX_PROCESS'], os.environ['MINE'])"
+    assert launch(["-c", program, "a b"], 3, timeout=LIMIT, environment={"MINE": "x"}) == ["a b 0 x", "a b 1 x", "a b 2 x"]
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2.0, True])
+def test_a_bad_number_of_processes(bad):
+    with pytest.raises(ValueError, match="launch: processes is"):
+        launch(["-c", ""], bad, timeout=1)
