@@ -1,8 +1,7 @@
 """Handwritten digits, trained by several processes: each sees a share of them. Only the optimizer says what the processes exchange.
 
-On this machine, `python -m examples.distributed_digits [processes]` starts them and connects them over loopback. On a cluster start
-`python -m examples.distributed_digits worker` once a host (or once a GPU) instead: `srun python -m examples.distributed_digits worker`.
-Where a worker is a device, a host may have several. Prints a table.
+On this machine, `python -m examples.distributed_digits [processes]` starts them and connects them over loopback. On a cluster its scheduler
+starts them: `srun python -m examples.distributed_digits worker`. Each device is a worker; the first process prints a table.
 """
 
 import sys
@@ -19,7 +18,7 @@ from gradtx.distributed import average_gradients, bytes_sent, connect, diloco, e
 from gradtx.sweep import accuracy, cross_entropy
 from gradtx.training.digits import Classifier, digits
 
-AXIS, STEPS, BATCH = "workers", 400, 32
+AXIS, STEPS, BATCH = "workers", 300, 32
 OPTIMIZERS = {
     "each for itself": gradtx.adam(3e-3),
     "data parallel": gradtx.chain(average_gradients(AXIS), gradtx.adam(3e-3)),
@@ -84,7 +83,7 @@ def worker(steps=STEPS):
 
 
 def main(processes=2, steps=STEPS):
-    written = launch(["-m", "examples.distributed_digits", "worker", str(steps)], int(processes), timeout=300)
+    written = launch([__file__, "worker", str(steps)], int(processes), timeout=300)
     print(written[0])
     return written
 

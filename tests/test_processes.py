@@ -74,7 +74,7 @@ def test_processes_are_one_worker_on_the_joined_batch(tmp_path, processes, devic
 def test_when_a_worker_is_lost_the_others_stop_and_fewer_go_on(tmp_path, process, sent):
     program = ["-m", mortal_training.__name__, str(tmp_path / "kept")]
     with pytest.raises(RuntimeError, match="a process failed") as failed:
-        launch([*program, "12", "6", str(process), str(int(sent))], 3, timeout=LIMIT, grace=60)
+        launch([*program, "12", "6", str(process), str(int(sent))], 3, timeout=LIMIT, grace=40)
     told = str(failed.value)
     for other in {0, 1, 2} - {process}:  # by themselves, long before their time of grace is over
         assert re.search(

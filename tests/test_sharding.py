@@ -143,6 +143,10 @@ def test_the_state_is_never_gathered():
     placed, state, where = on_the_mesh(OPTIMIZER, params, split_params=False)
     program = lambda where: jax.jit(step_of(OPTIMIZER.update), out_shardings=where).lower(placed, state, placed).compile()
     assert collectives(program(where)) == {"all-gather": [(16,), (64, 24)]}
+    # Where the parameters are split nothing needs to be gathered.
+    split, _, everything = on_the_mesh(OPTIMIZER, params, split_params=True)
+    step = jax.jit(step_of(OPTIMIZER.update), out_shardings=everything)
+    assert collectives(step.lower(split, state, split).compile()) == {}
     # Asked for its results whole it gathers both memories too.
     assert collectives(program(WHOLE)) == {"all-gather": [(16,)] * 3 + [(64, 24)] * 3}
 
