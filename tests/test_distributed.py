@@ -219,7 +219,7 @@ def test_local_sgd_on_unequal_quadratics_ends_where_the_theory_says(problem):
                     updates, state = tx.update(a * (x - c), state, x)
                     return (gradtx.apply_updates(x, updates), state), None
 
-                return jax.lax.scan(step, (x, tx.init(x)), length=64 * period)[0][0]
+                return jax.lax.scan(step, (x, tx.init(x)), length=256 * period)[0][0]
 
             end = np.asarray(over_vmap(worker, *map(jnp.asarray, (start, pull, target))))
         gain = 1 - (1 - 0.3 * pull) ** period
