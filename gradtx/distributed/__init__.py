@@ -1,6 +1,5 @@
 """Where arrays live: training over several workers, devices and processes, and state that is spread over them."""
 
-# Over a named axis.
 from gradtx.distributed.averaging import average_gradients
 from gradtx.distributed.communication import bytes_sent
 from gradtx.distributed.compression import Code, compressed_average, int8, sign_bits, top_k
@@ -8,15 +7,9 @@ from gradtx.distributed.elastic import eamsgd, easgd, elastic_averaging
 from gradtx.distributed.gossip import gossip_averaging
 from gradtx.distributed.local import diloco, local_sgd, local_updates
 from gradtx.distributed.powersgd import powersgd
-
-# Several processes.
 from gradtx.distributed.processes import connect, launch
-
-# Sharded state.
 from gradtx.distributed.sharding import init_sharded, split_shardings, state_shardings
 from gradtx.distributed.streaming import streaming_updates
-
-# Asynchrony.
 
 __all__ = [
     "Code",

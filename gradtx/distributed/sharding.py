@@ -15,8 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gradtx.core.mirrors import mirrors
 from gradtx.core.transform import OptState, Transform
 from gradtx.core.trees import Tree, path_string
-
-Axis = str | tuple[str, ...]
+from gradtx.distributed.axis import Axis
 
 
 def split_shardings(params: Tree, mesh: Mesh, axis: Axis, shardings: Tree | None = None) -> Tree:
