@@ -26,7 +26,7 @@ def split_shardings(params: Tree, mesh: Mesh, axis: Axis, shardings: Tree | None
 
     Args:
         params: any tree of arrays, or of their shapes.
-        mesh: the devices.
+        mesh: the devices. Its axes are to be automatic for optimizers that multiply matrices, such as Muon.
         axis: the name of an axis of the mesh, or several names.
         shardings: a tree like `params` of the `NamedSharding`s that they have already, over other axes of the mesh; whole arrays if None.
 
