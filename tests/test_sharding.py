@@ -155,7 +155,7 @@ def test_the_state_is_never_gathered():
 
 PARAMS = {"w": normal(16, 8), "b": normal(8), "s": normal(3)}
 GRADS = [jax.tree.map(lambda p: normal(*p.shape), PARAMS) for _ in range(3)]
-ONE_OF_EACH_KIND = {"adam", "adafactor", "shampoo", "schedule_free_sgd"}
+ONE_OF_EACH_KIND = {"adam", "adafactor", "schedule_free_sgd"}
 # Those that need more than its slice of a matrix, and why. All others gather parameters only.
 MATRICES = "its statistics, bases or factors are as large as whole matrices, and needed whole: they are replicated"
 WHOLE_MATRIX = "works on a whole matrix, which is gathered"
@@ -233,6 +233,21 @@ def test_parameters_on_a_mesh_say_where_their_state_goes():
     params = {"w": jax.device_put(np.zeros((8, 2), np.float32), NamedSharding(MESH, P("data"))), "n": None}
     state = init_sharded(gradtx.adam(0.1), params)
     assert gradtx.state_get(state, "mu")["w"].sharding == params["w"].sharding
+
+
+def test_explicit_axes():
+    """They do where each number is worked on by itself; a product of matrices needs automatic ones."""
+    mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Explicit,))
+    slices = split_shardings(PARAMS, mesh, "data")
+    params = jax.device_put(PARAMS, NamedSharding(mesh, P()))
+    update = lambda tx: jax.jit(
+        step_of(tx.update), out_shardings=(NamedSharding(mesh, P()), state_shardings(tx, params, slices))
+    )
+    step = lambda tx: update(tx)(params, init_sharded(tx, params, slices), params)
+    after, _ = step(gradtx.adam(0.1))
+    np.testing.assert_allclose(after["w"], PARAMS["w"] - 0.1 * np.sign(PARAMS["w"]), rtol=0, atol=1e-4)
+    with pytest.raises(Exception, match="Contracting dimensions are sharded"):
+        step(gradtx.muon(0.1))
 
 
 def test_bad_input():
