@@ -136,6 +136,14 @@ def test_what_was_written_comes_in_order():
     assert launch(["-c", program, "a b"], 3, timeout=LIMIT, environment={"MINE": "x"}) == ["a b 0 x", "a b 1 x", "a b 2 x"]
 
 
+def test_alone_it_is_told_what_to_give():
+    program = "import os; [os.environ.pop(n) for n in list(os.environ) if n.startswith(('GRADTX_', 'JAX_'))]; import gradtx.distributed as d; d.connect()"
+    with pytest.raises(
+        RuntimeError, match=r"neither by gradtx\.distributed\.launch nor .*; give coordinator_address, num_processes"
+    ):
+        launch(["-c", program], 1, timeout=LIMIT)
+
+
 @pytest.mark.parametrize("bad", [0, -1, 2.0, True])
 def test_a_bad_number_of_processes(bad):
     with pytest.raises(ValueError, match="launch: processes is"):

@@ -46,7 +46,13 @@ def connect(**limits: Any) -> None:
             "cluster_detection_method": "deactivate",  # a cluster's scheduler may have started the launcher itself
             **limits,
         }
-    jax.distributed.initialize(**limits)
+    try:
+        jax.distributed.initialize(**limits)
+    except ValueError as error:
+        raise ValueError(
+            f"connect: {error} This process was started neither by gradtx.distributed.launch nor by a scheduler that JAX knows; give "
+            "coordinator_address, num_processes and process_id."
+        ) from error
 
 
 def launch(
