@@ -12,19 +12,24 @@ from jax.sharding import PartitionSpec as P
 import gradtx
 from gradtx.distributed import (
     Code,
+    Durations,
     average_gradients,
     bytes_sent,
     compressed_average,
     diloco,
+    dropouts,
     eamsgd,
     easgd,
     elastic_averaging,
+    equal_durations,
     gossip_averaging,
     int8,
     local_sgd,
     local_updates,
     powersgd,
     sign_bits,
+    simulate_workers,
+    stragglers,
     streaming_updates,
     top_k,
 )
@@ -379,6 +384,96 @@ def test_states_and_updates_keep_their_types_in_low_precision(name):
         lambda x: (x.shape, x.dtype, x.weak_type), after
     )
     assert jax.tree.map(lambda x: (x.shape, x.dtype), updates) == jax.tree.map(lambda x: (x.shape, x.dtype), params)
+
+
+def noisy_bowl(x, key):
+    return 0.5 * jnp.sum((x - jax.random.normal(key, x.shape)) ** 2)
+
+
+def test_simulated_workers_are_those_of_vmap():
+    """The same keys, one step after another by hand."""
+    tx, key, start = easgd(0.1, "workers", period=2), jax.random.key(7), jnp.ones(3)
+    rounds = simulate_workers(noisy_bowl, tx, start, 4, 6, key=key, every=3)
+    draws = jax.random.split(key)[0]
+
+    def worker(me):
+        params, state = start, tx.init(start)
+        for t in range(6):
+            gradient = jax.grad(noisy_bowl)(params, jax.random.fold_in(jax.random.fold_in(draws, me), t))
+            updates, state = tx.update(gradient, state, params)
+            params = gradtx.apply_updates(params, updates)
+        return params, gradtx.state_get(state, "centre")
+
+    params, centre = map(np.asarray, jax.vmap(worker, axis_name="workers")(jnp.arange(4)))
+    np.testing.assert_allclose(rounds.points[-1], centre[0], rtol=1e-5)
+    distance = np.sqrt(np.mean(np.sum((params - params.mean(0)) ** 2, -1)))
+    np.testing.assert_allclose(rounds.spread[-1], distance, rtol=1e-5)
+    assert rounds.times.tolist() == [1, 2, 3, 4, 5, 6]
+    assert rounds.sent.tolist() == [6, 12, 18, 24, 30, 36]
+
+
+class by_worker(Durations):
+    """Times by hand: a worker's key says who it is."""
+
+    slow: jax.Array
+
+    def draw(self, own, key, begin):
+        return jnp.where(jax.random.key_data(own)[0] == jax.random.key_data(self.slow)[0], 5.0, 1.0)
+
+
+def test_meetings_wait_for_the_slowest_or_for_a_quorum():
+    key = jax.random.key(8)
+    one_is_slow = by_worker(jax.random.fold_in(jax.random.split(key)[1], 2))
+    tx = local_sgd(0.1, "workers", period=4)
+    run_ = functools.partial(simulate_workers, noisy_bowl, tx, jnp.ones(2), 4, 8, key=key, durations=one_is_slow)
+    everyone = run_(latency=0.5, bandwidth=16.0)
+    assert everyone.times.tolist() == [5, 10, 15, 20, 26, 31, 36, 41]  # half a step of latency, eight bytes at sixteen a step
+    assert everyone.present.tolist() == [1.0] * 8
+    most = run_(quorum=0.75)
+    assert most.times.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert most.present.tolist() == [0.75] * 8
+
+
+def test_failed_workers_are_left_behind():
+    rounds = simulate_workers(
+        noisy_bowl,
+        gradtx.chain(average_gradients("workers"), gradtx.sgd(0.05)),
+        jnp.ones(200),
+        64,
+        300,
+        key=jax.random.key(9),
+        durations=dropouts(stragglers(equal_durations(), 0.25, 2.0), lifetime=200.0),
+        every=300,
+    )
+    assert rounds.present[0] > 0.95
+    assert (np.diff(rounds.present) <= 0).all()
+    assert rounds.present[-1] < 0.3
+    assert np.isfinite(rounds.values).all()
+    # One over the number of workers is what averaging leaves of the variance, rate / 2 of what SGD has.
+    np.testing.assert_allclose(np.mean(np.square(rounds.points[-1])), 0.05 / 1.95 / (64 * rounds.present[-40:].mean()), rtol=0.4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"workers": 0}, ValueError, "0 workers"),
+        ({"every": 3}, ValueError, "every = 3"),
+        ({"durations": 2.0}, TypeError, "durations = 2.0"),
+        ({"problem": lambda x: x}, ValueError, "takes no key"),
+        ({"tx": gradtx.sgd}, TypeError, "no transformation"),
+    ],
+)
+def test_simulations_refuse(changes, error, words):
+    usual = {
+        "problem": noisy_bowl,
+        "tx": gradtx.sgd(0.1),
+        "start": jnp.ones(2),
+        "workers": 2,
+        "steps": 4,
+        "key": jax.random.key(0),
+    }
+    with pytest.raises(error, match=words):
+        simulate_workers(**(usual | changes))
 
 
 def test_evaluation_is_where_the_workers_meet(problem):

@@ -40,6 +40,11 @@ def bytes_sent(tx: Transform, params: Tree, axis: str = "workers", workers: int 
         >>> gradtx.distributed.bytes_sent(gradtx.distributed.diloco(gradtx.adamw(1e-3), "workers", period=50), params)
         80.0
     """
+    return sum(size / every for size, every in exchanges(tx, params, axis, workers, **extra))
+
+
+def exchanges(tx: Transform, params: Tree, axis: str, workers: int, **extra: Any) -> list[tuple[int, int]]:
+    """All that a worker gives: pairs of bytes and in every how many steps."""
     params = jax.eval_shape(as_arrays, params)
 
     def step(_: jax.Array, params: Tree) -> Tree:
@@ -47,4 +52,4 @@ def bytes_sent(tx: Transform, params: Tree, axis: str = "workers", workers: int 
 
     with recording() as entries:
         jax.eval_shape(jax.vmap(step, in_axes=(0, None), axis_name=axis), jax.ShapeDtypeStruct((workers,), jnp.float32), params)
-    return sum(size / every for size, every in entries)
+    return entries
