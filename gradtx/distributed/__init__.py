@@ -1,21 +1,10 @@
 """Where arrays live: training over several workers, devices and processes, and state that is spread over them."""
 
-# Over a named axis.
+from gradtx.distributed.asynchronous import asynchronous
+from gradtx.distributed.asynchronous_easgd import asynchronous_easgd
 from gradtx.distributed.averaging import average_gradients
 from gradtx.distributed.communication import bytes_sent
 from gradtx.distributed.compression import Code, compressed_average, int8, sign_bits, top_k
-from gradtx.distributed.elastic import eamsgd, easgd, elastic_averaging
-from gradtx.distributed.gossip import gossip_averaging
-from gradtx.distributed.local import diloco, local_sgd, local_updates
-from gradtx.distributed.powersgd import powersgd
-from gradtx.distributed.streaming import streaming_updates
-from gradtx.distributed.workers import Rounds, simulate_workers
-
-# Sharded state.
-
-# Asynchrony.
-from gradtx.distributed.asynchronous import asynchronous
-from gradtx.distributed.asynchronous_easgd import asynchronous_easgd
 from gradtx.distributed.delayed import delayed, uniform_delay
 from gradtx.distributed.downpour import downpour
 from gradtx.distributed.durations import (
@@ -26,12 +15,20 @@ from gradtx.distributed.durations import (
     lognormal_durations,
     stragglers,
 )
+from gradtx.distributed.elastic import eamsgd, easgd, elastic_averaging
 from gradtx.distributed.events import Arrivals, simulate_events
+from gradtx.distributed.gossip import gossip_averaging
 from gradtx.distributed.hogwild import Hogwild, hogwild
+from gradtx.distributed.local import diloco, local_sgd, local_updates
+from gradtx.distributed.powersgd import powersgd
+from gradtx.distributed.processes import connect, launch
 from gradtx.distributed.revision import adaptive_revision, scale_by_adaptive_revision
 from gradtx.distributed.server import ServerMethod
+from gradtx.distributed.sharding import init_sharded, split_shardings, state_shardings
 from gradtx.distributed.staleness import adaptive_delay_compensation, delay_compensation, scale_by_staleness
+from gradtx.distributed.streaming import streaming_updates
 from gradtx.distributed.threads import run_threads
+from gradtx.distributed.workers import Rounds, simulate_workers
 
 __all__ = [
     "Arrivals",
@@ -47,6 +44,7 @@ __all__ = [
     "average_gradients",
     "bytes_sent",
     "compressed_average",
+    "connect",
     "delay_compensation",
     "delayed",
     "diloco",
@@ -59,7 +57,9 @@ __all__ = [
     "exponential_durations",
     "gossip_averaging",
     "hogwild",
+    "init_sharded",
     "int8",
+    "launch",
     "local_sgd",
     "local_updates",
     "lognormal_durations",
@@ -70,6 +70,8 @@ __all__ = [
     "sign_bits",
     "simulate_events",
     "simulate_workers",
+    "split_shardings",
+    "state_shardings",
     "stragglers",
     "streaming_updates",
     "top_k",
