@@ -450,7 +450,9 @@ def test_failed_workers_are_left_behind():
     assert rounds.present[-1] < 0.3
     assert np.isfinite(rounds.values).all()
     # One over the number of workers is what averaging leaves of the variance, rate / 2 of what SGD has.
-    np.testing.assert_allclose(np.mean(np.square(rounds.points[-1])), 0.05 / 1.95 / (64 * rounds.present[-40:].mean()), rtol=0.4)
+    np.testing.assert_allclose(
+        np.mean(np.square(rounds.points[-1])), 0.05 / 1.95 / (64 * rounds.present[-40:].mean()), rtol=0.4
+    )
 
 
 @pytest.mark.parametrize(

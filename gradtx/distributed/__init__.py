@@ -1,5 +1,8 @@
 """Where arrays live: training over several workers, devices and processes, and state that is spread over them."""
 
+# Over a named axis.
+# Sharded state.
+# Asynchrony.
 from gradtx.distributed.asynchronous import asynchronous
 from gradtx.distributed.asynchronous_easgd import asynchronous_easgd
 from gradtx.distributed.averaging import average_gradients

@@ -38,10 +38,13 @@ def uniform_delay(key: jax.Array, most: int) -> jax.Array:
 
 
 class DelayedState(NamedTuple):
-    """The sum of the gradients so far and their number, the last readings, the key as data, and the state of the inner optimizer."""
+    """The sum of the gradients so far and their number, the delay and the reading of the next, the last readings, the key as data, and the
+    state of the inner optimizer."""
 
     gradients: Tree
     arrived: jax.Array
+    delay: jax.Array
+    taken: Reading
     readings: Reading
     rng_key: jax.Array
     inner_state: Any
@@ -53,7 +56,8 @@ class delayed(Transform):
     What asynchronous workers do, but the same at each run: with $n$ workers that take turns, $\\tau = n - 1$. `gradient_params` gives the
     point of $\\tau$ steps ago, the start while there were fewer; the library's own loops take the gradient there. The inner optimizer
     gets three extra arguments with it: `stale_params`, where it was taken, `missed`, the sum of the gradients that arrived since, and
-    `staleness`, their number $\\tau$. It keeps `delay` copies of the parameters and as many of the sum.
+    `staleness`, their number $\\tau$. It keeps `delay` copies and one of the parameters,
+    and as many of the sum; a step in a compiled loop writes one of them.
 
     Args:
         inner: the optimizer that gets the late gradients.
@@ -63,7 +67,7 @@ class delayed(Transform):
         key: a seed or a random key, for `draw`. It is a leaf: map over it for many runs.
 
     Returns:
-        A transformation with the state `DelayedState(gradients, arrived, readings, rng_key, inner_state)`.
+        A transformation with the state `DelayedState(gradients, arrived, delay, taken, readings, rng_key, inner_state)`.
 
     Raises:
         ValueError: `delay` is no whole number from 0 on; `update` was called without parameters.
@@ -94,23 +98,30 @@ class delayed(Transform):
             raise TypeError(f"delayed: draw = {self.draw!r} can't be called; uniform_delay can.")
 
     def start(self, params: Tree) -> DelayedState:
-        inner_state = self.inner.start(params)
-        gradients, arrived = full_like(params, 0.0), jnp.zeros((), jnp.int32)
-        first = Reading(copied(self.inner.gradient_params(inner_state, params)), gradients, arrived)
-        readings = jax.tree.map(lambda x: jnp.broadcast_to(x, (self._slots, *x.shape)), first)
-        return DelayedState(gradients, arrived, readings, key_data(self.key), inner_state)
+        inner_state, key = self.inner.start(params), key_data(self.key)
+        # Each a buffer of its own, so that the state can be donated.
+        arrived, delay, step = (jnp.zeros((), jnp.int32) for _ in range(3))
+        taken = Reading(copied(self.inner.gradient_params(inner_state, params)), full_like(params, 0.0), step)
+        readings = jax.tree.map(lambda x: jnp.broadcast_to(x, (self._slots, *x.shape)), taken)
+        return DelayedState(full_like(params, 0.0), arrived, delay, taken, readings, key, inner_state)
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
-        now = self._now(state, need_params(self, params))
-        extra = {**extra, **late(self._taken(state, now), state.gradients, state.arrived)}
+        params = need_params(self, params)
+        extra = {**extra, **late(self._taken(state, params), state.gradients, state.arrived)}
         out, inner_state = self.inner.apply(updates, state.inner_state, params, **extra)
-        slot = jnp.mod(state.arrived, self._slots)
-        readings = jax.tree.map(lambda kept, new: jax.lax.dynamic_update_index_in_dim(kept, new, slot, 0), state.readings, now)
         gradients = jax.tree.map(lambda s, u: s + cast(u, s.dtype), state.gradients, updates)
-        return out, DelayedState(gradients, saturating_increment(state.arrived), readings, state.rng_key, inner_state)
+        # Written first and then read for the next step: were it read in the next step, before that one writes, the compiler would
+        # write into a copy of the whole buffer.
+        slot, now = jnp.mod(state.arrived, self._slots), self._now(state, params)
+        readings = jax.tree.map(lambda kept, new: jax.lax.dynamic_update_index_in_dim(kept, new, slot, 0), state.readings, now)
+        arrived = saturating_increment(state.arrived)
+        delay = self._drawn(state.rng_key, arrived)
+        slot = jnp.mod(arrived - delay, self._slots)
+        taken = jax.tree.map(lambda kept: jax.lax.dynamic_index_in_dim(kept, slot, keepdims=False), readings)
+        return out, DelayedState(gradients, arrived, delay, taken, readings, state.rng_key, inner_state)
 
     def gradient_params(self, state: Any, params: Tree) -> Tree:
-        return like(self._taken(state, self._now(state, params)).params, params)
+        return like(self._taken(state, params).params, params)
 
     def children(self, state: Any) -> dict[str, tuple[Transform, Any]]:
         return {"inner": (self.inner, state.inner_state)}
@@ -124,16 +135,15 @@ class delayed(Transform):
         point = copied(self.inner.gradient_params(state.inner_state, params))
         return Reading(point, state.gradients, state.arrived)
 
-    def _taken(self, state: Any, now: Reading) -> Reading:
+    def _taken(self, state: Any, params: Tree) -> Reading:
         """The reading at which the gradient of this step is taken."""
+        now = self._now(state, params)
+        return jax.tree.map(lambda new, old: jnp.where(state.delay == 0, new, old), now, state.taken)
+
+    def _drawn(self, rng_key: jax.Array, step: jax.Array) -> jax.Array:
+        """The delay of a step: never more than there were steps."""
         delay = jnp.asarray(self.delay, jnp.int32)
         if self.draw is not None:
-            key = jax.random.fold_in(jax.random.wrap_key_data(state.rng_key), state.arrived)
+            key = jax.random.fold_in(jax.random.wrap_key_data(rng_key), step)
             delay = jnp.clip(jnp.asarray(self.draw(key, self.delay)).astype(jnp.int32), 0, delay)
-        delay = jnp.minimum(delay, state.arrived)
-        slot = jnp.mod(state.arrived - delay, self._slots)
-
-        def one(new: Any, kept: Any) -> Any:
-            return jnp.where(delay == 0, new, jax.lax.dynamic_index_in_dim(kept, slot, keepdims=False))
-
-        return jax.tree.map(one, now, state.readings)
+        return jnp.minimum(delay, step)

@@ -14,6 +14,8 @@ from gradtx.core.trees import Tree
 from gradtx.distributed.durations import Durations, equal_durations
 from gradtx.distributed.server import ServerMethod
 
+TURNS = equal_durations()
+
 
 class Arrivals(NamedTuple):
     """An asynchronous run: what came to the server, one event after another.
@@ -44,7 +46,7 @@ def simulate_events(
     events: int,
     *,
     key: jax.Array,
-    durations: Durations = equal_durations(),
+    durations: Durations = TURNS,
     every: int = 1,
 ) -> Arrivals:
     """Runs an asynchronous method with simulated workers: the one that is ready first takes its turn, and begins anew.
@@ -94,25 +96,30 @@ def simulate_events(
         own = jax.random.fold_in(time_key, worker)
         return durations.draw(own, gradient_key(time_key, worker, count), begin).astype(begin.dtype)
 
+    def next_of(everyone: Any, ready: jax.Array) -> tuple[jax.Array, Any]:
+        """Whose turn it is, and its state."""
+        i = jnp.argmin(ready).astype(jnp.int32)
+        return i, jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), everyone)
+
     def event(carry: Any, _: None) -> tuple[Any, Any]:
-        server, everyone, counts, ready = carry
-        i = jnp.argmin(ready)
-        now, worker = ready[i], jax.tree.map(lambda x: x[i], everyone)
+        server, everyone, counts, ready, (i, worker) = carry
+        now, old = ready[i], (worker, server)
         alive = jnp.isfinite(now)
         value, gradient = gradient_of(problem, method, worker, gradient_key(data_key, i, counts[i]))
-        (new_worker, new_server), (staleness, sent) = meet(method, gradient, value, worker, server)
-        worker, server = jax.tree.map(lambda new, old: jnp.where(alive, new, old), (new_worker, new_server), (worker, server))
-        everyone = jax.tree.map(lambda x, new: x.at[i].set(new), everyone, worker)
+        new, (staleness, sent) = meet(method, gradient, value, worker, server)
+        worker, server = jax.tree.map(lambda x, y: jnp.where(alive, x, y), new, old)
+        # The next is read when this one is written: read in the next event, before that one's is written, it would cost a copy of all.
+        everyone = jax.tree.map(lambda x, one: jax.lax.dynamic_update_index_in_dim(x, one, i, 0), everyone, worker)
         counts = counts.at[i].add(1)
         ready = ready.at[i].set(now + duration(i, counts[i], now))
         seen = (
             jnp.where(alive, value, jnp.nan),
             now,
             jnp.where(alive, staleness, 0),
-            jnp.where(alive, i.astype(jnp.int32), -1),
+            jnp.where(alive, i, -1),
             jnp.where(alive, sent, 0),
         )
-        return (server, everyone, counts, ready), seen
+        return (server, everyone, counts, ready, next_of(everyone, ready)), seen
 
     def some_events(carry: Any, _: None) -> tuple[Any, Any]:
         carry, seen = jax.lax.scan(event, carry, None, every)
@@ -121,7 +128,8 @@ def simulate_events(
     who = jnp.arange(workers)
     counts, begin = jnp.zeros(workers, jnp.int32), jnp.zeros(workers, jnp.result_type(float))
     ready = jax.vmap(duration)(who, counts, begin)
-    _, (centres, seen) = jax.lax.scan(some_events, (server, everyone, counts, ready), None, events // every)
+    carry = (server, everyone, counts, ready, next_of(everyone, ready))
+    _, (centres, seen) = jax.lax.scan(some_events, carry, None, events // every)
     return Arrivals(centres, *(x.reshape(events) for x in seen))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 def asynchronous(grad, x, order, apply):
     """A server applies each gradient when it comes: `apply(x, g, old, missed, staleness)` gives its new parameters."""
     total = np.zeros_like(x)
-    readings = {i: (x, total, 0) for i in order}
+    readings = dict.fromkeys(order, (x, total, 0))
     path, late = [], []
     for t, i in enumerate(order):
         old, total_then, then = readings[i]
@@ -73,9 +73,9 @@ def adagrad(lr, initial):
 
 def downpour(grad, x, order, lr, server, push, fetch):
     """Dean et al. (2012), Algorithm 1.1, the steps counted from 1; `server(x, g)` is the server's step."""
-    local = {i: x for i in order}
+    local = dict.fromkeys(order, x)
     accrued = {i: np.zeros_like(x) for i in order}
-    clock = {i: 0 for i in order}
+    clock = dict.fromkeys(order, 0)
     path = []
     for i in order:
         g = grad(local[i])
@@ -93,9 +93,9 @@ def downpour(grad, x, order, lr, server, push, fetch):
 
 def easgd(grad, x, order, lr, alpha, period, momentum=0.0):
     """Zhang, Choromanska, LeCun (2015), Algorithms 1 and 2."""
-    local = {i: x for i in order}
+    local = dict.fromkeys(order, x)
     speed = {i: np.zeros_like(x) for i in order}
-    clock = {i: 0 for i in order}
+    clock = dict.fromkeys(order, 0)
     path = []
     for i in order:
         before = local[i]
