@@ -147,7 +147,7 @@ EXAMPLES = {
     "range_test": (dict(epochs=2, steps=100), ranged),
 }
 # Tested elsewhere, or none by themselves.
-HEAVY = {"char_transformer", "digits_cnn_batchnorm", "resume_after_kill"}
+HEAVY = {"char_transformer", "digits_cnn_batchnorm", "distributed_digits", "resume_after_kill"}
 OTHERS = {"__init__", "demo", "figures", "optuna_batches", "shared", "sweep_tensorboard"} | HEAVY
 
 

@@ -1,5 +1,7 @@
 """The examples that train for minutes, at reduced size; at full size in `make test-all`."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ pytest.importorskip("matplotlib").use("Agg")
 pytest.importorskip("sklearn")
 pytest.importorskip("rich")
 
-from examples import char_transformer, digits_cnn_batchnorm, resume_after_kill  # noqa: E402
+from examples import char_transformer, digits_cnn_batchnorm, distributed_digits, resume_after_kill  # noqa: E402
 from gradtx.sweep import cross_entropy  # noqa: E402
 from gradtx.training import supervised_loss  # noqa: E402
 
@@ -111,3 +113,25 @@ def test_a_training_that_was_killed_ends_as_one_that_was_not(tmp_path):
 def test_ten_kills():
     seen = resume_after_kill.main()
     assert all(count and not differ for count, differ in seen.values()), seen
+
+
+def test_workers_learn_the_digits_together():
+    optimizer = distributed_digits.OPTIMIZERS["data parallel"]
+    accuracy, _, sent = distributed_digits.over_all_devices(optimizer, steps=60)
+    assert accuracy > 0.8
+    assert sent == 60 * 4 * (64 * 32 + 32 + 32 * 10 + 10)
+    shares = [distributed_digits.share(i, 2, 1000)[0].reshape(-1, 64) for i in range(2)]
+    seen = [{image.tobytes() for image in share} for share in shares]
+    assert not seen[0] & seen[1]
+
+
+@pytest.mark.full
+def test_processes_learn_the_digits_together():
+    table = distributed_digits.main(2)[0]
+    rows = {name: re.search(rf"{name} *│ ([\d.]+)% *│ [\d.]+ *│ (\d+)", table) for name in distributed_digits.OPTIMIZERS}
+    accuracies, sent = ({name: float(row[i]) for name, row in rows.items()} for i in (1, 2))
+    assert min(accuracies.values()) > 90
+    assert max(accuracies, key=accuracies.get) == "data parallel"
+    assert sent["each for itself"] == 0
+    assert sent["data parallel"] / sent["elastic averaging"] == pytest.approx(10, rel=0.01)
+    assert sent["data parallel"] / sent["DiLoCo"] == pytest.approx(20, rel=0.01)

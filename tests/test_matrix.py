@@ -183,7 +183,7 @@ def test_refuses_axes_that_make_no_matrix():
 
 
 @methods
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.full), "bfloat16"])
 def test_keeps_types_under_scan_vmap_and_cond(make, dtype):
     params = {
         "w": jnp.ones((2, 3, 4), dtype),

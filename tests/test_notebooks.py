@@ -22,6 +22,7 @@ REDUCED = {
     "5_hypergradients": "steps, rounds = 50, 8",
     "6_sweeping": "steps, n, seeds = 60, 4, 2",
     "7_second_order": "sizes = (10, 30)",
+    "8_many_workers": "steps, seeds, crowds = 100, 2, (4,)",
 }
 
 

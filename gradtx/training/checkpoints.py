@@ -157,6 +157,8 @@ def _put(run: Run, arrays: dict[str, Any]) -> None:
         new = arrays[next(names)]
         if _is_key(old):
             return jax.random.wrap_key_data(new, impl=jax.random.key_impl(old))
+        if isinstance(old, jax.Array):
+            return jnp.asarray(new)
         return new.item() if isinstance(old, bool | int | float) else new
 
     parts = jax.tree.map(back, parts)
@@ -166,7 +168,10 @@ def _put(run: Run, arrays: dict[str, Any]) -> None:
 
 
 def _like(x: Any) -> Any:
-    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding) if isinstance(x, jax.Array) else x
+    """What Orbax makes of an array: one laid out like it; or NumPy's, which goes wherever it is used, of one that isn't bound to a device."""
+    if not isinstance(x, jax.Array):
+        return x
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding) if x.committed else np.empty(x.shape, x.dtype)
 
 
 def _shape(x: Any) -> str:
