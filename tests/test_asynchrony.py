@@ -477,7 +477,7 @@ def test_hogwild_takes_a_compiled_gradient():
         (lambda: delayed(gradtx.sgd(0.1), 1.5), "delay = 1.5"),
         (lambda: delayed(gradtx.sgd(0.1), 3, "uniform"), "uniform_delay can"),
         (lambda: delayed(gradtx.sgd, 3), "call it"),
-        (lambda: delayed(gradtx.dpsgd(0.1, 1.0, 1.0), 3), "a gradient per example"),
+        (lambda: delayed(gradtx.dpsgd(0.1, 1.0, 1.0, seed=0), 3), "a gradient per example"),
         (lambda: asynchronous(0.1), "no transformation"),
         (lambda: downpour(gradtx.adagrad(0.1), gradtx.sgd(0.1), 0), "push_period = 0"),
         (lambda: asynchronous_easgd(gradtx.sgd(0.1), -0.1), "moving_rate = -0.1"),
