@@ -29,6 +29,7 @@ from gradtx.distributed import (
     stragglers,
     uniform_delay,
 )
+from gradtx.distributed.events import gradient_key
 from gradtx.distributed.together import together
 from gradtx.solve import trajectory
 from gradtx.testing import check_transformation
@@ -310,6 +311,16 @@ def test_drawn_durations_have_the_mean_one(durations):
     # 4000 gradients by 20 workers: 200 each, with a deviation of about one each.
     assert abs(float(run.times[-1]) - 200) < 5 * np.sqrt(200 / 20) + 3
     assert abs(float(run.staleness[400:].mean()) - 19) < 0.2
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_lifetime_is_drawn_apart_from_the_durations(count):
+    def fails(worker):
+        own = jax.random.fold_in(KEY, worker)
+        return jnp.isinf(dropouts(exponential_durations(), 1.0).draw(own, gradient_key(KEY, worker, count), 0.0))
+
+    # Of two exponentials of the same mean either is the shorter as often: within five deviations.
+    assert abs(float(jax.vmap(fails)(jnp.arange(1000)).mean()) - 0.5) < 5 * 0.5 / np.sqrt(1000)
 
 
 def test_stragglers_do_less():

@@ -56,8 +56,8 @@ class delayed(Transform):
     What asynchronous workers do, but the same at each run: with $n$ workers that take turns, $\\tau = n - 1$. `gradient_params` gives the
     point of $\\tau$ steps ago, the start while there were fewer; the library's own loops take the gradient there. The inner optimizer
     gets three extra arguments with it: `stale_params`, where it was taken, `missed`, the sum of the gradients that arrived since, and
-    `staleness`, their number $\\tau$. It keeps `delay` copies and one of the parameters,
-    and as many of the sum; a step in a compiled loop writes one of them.
+    `staleness`, their number $\\tau$. It keeps `delay` copies and one of the parameters, and as many of the sum; in a
+    compiled loop a step writes one of them.
 
     Args:
         inner: the optimizer that gets the late gradients.

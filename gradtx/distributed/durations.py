@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gradtx.core.node import Node
 from gradtx.typing import Fraction, NonNegativeReal, PositiveReal
+
+# What a worker's own key is folded with: no number of a gradient, whose keys are folded from the same.
+IS_SLOW, FAILS_AT = np.uint32(2**32 - 1), np.uint32(2**32 - 2)
 
 
 class Durations(Node):
@@ -100,7 +104,7 @@ class stragglers(Durations):
     slowdown: PositiveReal = 10.0
 
     def draw(self, own: jax.Array, key: jax.Array, begin: jax.Array) -> jax.Array:
-        slow = jax.random.bernoulli(jax.random.fold_in(own, 0), self.share)
+        slow = jax.random.bernoulli(jax.random.fold_in(own, IS_SLOW), self.share)
         return jnp.where(slow, self.slowdown, 1.0) * self.durations.draw(own, key, begin)
 
 
@@ -127,5 +131,5 @@ class dropouts(Durations):
 
     def draw(self, own: jax.Array, key: jax.Array, begin: jax.Array) -> jax.Array:
         duration = self.durations.draw(own, key, begin)
-        fails_at = self.lifetime * jax.random.exponential(jax.random.fold_in(own, 1))
+        fails_at = self.lifetime * jax.random.exponential(jax.random.fold_in(own, FAILS_AT))
         return jnp.where(begin + duration > fails_at, jnp.inf, duration)
