@@ -34,8 +34,9 @@ def hogwild(
     """Hogwild!: each thread reads the shared $x$, draws an example, and writes the coordinates that it touches, $x_v \\leftarrow x_v - \\gamma g_v$.
 
     No lock is held: what one thread writes may be overwritten by another that had read before. Where examples touch few
-    coordinates that is rare. Real threads on shared memory, a reference for what `delayed` simulates; Python runs one of them at a
-    time but where NumPy and XLA release its lock, inside a compiled gradient above all.
+    coordinates that is rare. Real threads on shared memory, a reference for what `delayed` simulates. Python itself runs one of them at
+    a time but where NumPy and XLA release its lock: inside a compiled gradient, and on arrays of more than some hundred numbers.
+    Smaller updates are never lost therefore, nor do they gain from threads.
 
     Args:
         gradient: `gradient(x, rng)` draws an example by the thread's own generator and gives the indices that it touches, all
