@@ -83,11 +83,8 @@ def simulate_events(
         >>> run.centres.shape, float(run.staleness[0, 500:].mean().round())
         ((2, 2, 2), 63.0)
     """
-    check_run("simulate_events", problem, method, workers, events, every)
-    if not isinstance(durations, Durations):
-        raise TypeError(
-            f"simulate_events: durations = {durations!r}; it must be a Durations, such as lognormal_durations(0.5)."
-        )
+    check_method("simulate_events", method)
+    check_run("simulate_events", problem, workers, every, durations, events=events)
     server, worker = method.init(jax.tree.map(jnp.asarray, start))
     everyone = jax.tree.map(lambda x: jnp.broadcast_to(x, (workers, *x.shape)), worker)
     data_key, time_key = jax.random.split(key)
@@ -133,14 +130,21 @@ def simulate_events(
     return Arrivals(centres, *(x.reshape(events) for x in seen))
 
 
-def check_run(who: str, problem: Any, method: Any, workers: int, events: int, every: int) -> None:
-    """Raises unless a run can start."""
+def check_method(who: str, method: Any) -> None:
+    """Raises unless this is what workers and a server do."""
     if not isinstance(method, ServerMethod):
         raise TypeError(f"{who}: method = {method!r}; it must be a ServerMethod, such as asynchronous(sgd(0.1)).")
+
+
+def check_run(who: str, problem: Any, workers: int, every: int, durations: Any = TURNS, **length: int) -> None:
+    """Raises unless a run of this length can start; its name is what the caller calls it."""
+    ((name, count),) = length.items()
     if workers < 1:
         raise ValueError(f"{who}: {workers} workers; there must be at least 1.")
-    if events < 1 or every < 1 or events % every:
-        raise ValueError(f"{who}: events = {events} and every = {every}; both must be at least 1, and every divide events.")
+    if count < 1 or every < 1 or count % every:
+        raise ValueError(f"{who}: {name} = {count} and every = {every}; both must be at least 1, and every divide {name}.")
+    if not isinstance(durations, Durations):
+        raise TypeError(f"{who}: durations = {durations!r}; it must be a Durations, such as lognormal_durations(0.5).")
     if "key" not in inspect.signature(problem).parameters:
         raise ValueError(f"{who}: the problem takes no key; gradtx.problems.noisy and mini_batch make some that do.")
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.trees import Tree
-from gradtx.distributed.events import Arrivals, check_run, gradient_key, gradient_of, meet
+from gradtx.distributed.events import Arrivals, check_method, check_run, gradient_key, gradient_of, meet
 from gradtx.distributed.server import ServerMethod
 from gradtx.distributed.together import together
 
@@ -61,7 +61,8 @@ def run_threads(
         >>> run.centres.shape, sorted(set(run.workers.tolist())) in ([0], [1], [0, 1])
         ((2, 2), True)
     """
-    check_run("run_threads", problem, method, threads, events, every)
+    check_method("run_threads", method)
+    check_run("run_threads", problem, threads, every, events=events)
     server, worker = method.init(jax.tree.map(jnp.asarray, start))
     data_key, _ = jax.random.split(key)
     # Compiled here: what is set for one thread only (double precision, say) the others don't know.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,10 +15,8 @@ from gradtx.core.transform import Transform
 from gradtx.core.trees import Tree, as_arrays
 from gradtx.core.updates import apply_updates
 from gradtx.distributed.communication import exchanges
-from gradtx.distributed.durations import Durations, equal_durations
-from gradtx.distributed.events import gradient_key
-
-_EQUAL = equal_durations()
+from gradtx.distributed.durations import Durations
+from gradtx.distributed.events import TURNS, check_run, gradient_key
 
 
 class Rounds(NamedTuple):
@@ -50,7 +47,7 @@ def simulate_workers(
     steps: int,
     *,
     key: jax.Array,
-    durations: Durations = _EQUAL,
+    durations: Durations = TURNS,
     quorum: float | jax.Array = 1.0,
     latency: float | jax.Array = 0.0,
     bandwidth: float | jax.Array = float("inf"),
@@ -96,7 +93,9 @@ def simulate_workers(
         >>> bool(jnp.all(jnp.abs(rounds.points[-1]) < 0.05)), float(rounds.times[-1]), float(rounds.sent[-1])
         (True, 1000.0, 240.0)
     """
-    _check(problem, tx, workers, steps, every, durations)
+    if not isinstance(tx, Transform):
+        raise TypeError(f"simulate_workers: tx = {tx!r} is no transformation.")
+    check_run("simulate_workers", problem, workers, every, durations, steps=steps)
     network = (quorum, latency, bandwidth)
     return _run(problem, tx, as_arrays(start), workers, steps, key, durations, network, every, axis)
 
@@ -166,21 +165,3 @@ def _distance(params: Tree, axis: str) -> jax.Array:
     dtype = real_of(params)
     squares = [cast(jnp.sum(jnp.abs(x - jax.lax.pmean(x, axis)) ** 2), dtype) for x in jax.tree.leaves(params)]
     return jnp.sqrt(jax.lax.pmean(sum(squares, start=jnp.zeros((), dtype)), axis))
-
-
-def _check(problem: Any, tx: Any, workers: int, steps: int, every: int, durations: Any) -> None:
-    """Raises unless a run can start."""
-    if not isinstance(tx, Transform):
-        raise TypeError(f"simulate_workers: tx = {tx!r} is no transformation.")
-    if workers < 1:
-        raise ValueError(f"simulate_workers: {workers} workers; there must be at least 1.")
-    if steps < 1 or every < 1 or steps % every:
-        raise ValueError(
-            f"simulate_workers: steps = {steps} and every = {every}; both must be at least 1, and every divide steps."
-        )
-    if not isinstance(durations, Durations):
-        raise TypeError(
-            f"simulate_workers: durations = {durations!r}; it must be a Durations, such as lognormal_durations(0.5)."
-        )
-    if "key" not in inspect.signature(problem).parameters:
-        raise ValueError("simulate_workers: the problem takes no key; gradtx.problems.noisy and mini_batch make some that do.")
