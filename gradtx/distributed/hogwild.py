@@ -40,7 +40,8 @@ def hogwild(
 
     Args:
         gradient: `gradient(x, rng)` draws an example by the thread's own generator and gives the indices that it touches, all
-            different, and the gradient there. It may call a jitted function on `x[indices]`; it must not write to `x`.
+            different, and the gradient there. It may call a jitted function on `x[indices]`, best compiled by a call before; it must not
+            write to `x`.
         start: the first $x$, a float vector; it is copied.
         threads: how many.
         updates: how many in all, which the threads share as they come.
