@@ -140,6 +140,11 @@ def test_much_regularization_makes_newton_gradient_descent():
         np.testing.assert_allclose(-alpha * update, grad, rtol=0, atol=100 / alpha * np.linalg.norm(grad))
 
 
+def hager_zhang(g, old, d, y):
+    beta = (y - 2 * d * (y @ y) / (d @ y)) @ g / (d @ y)
+    return max(beta, -1 / (np.linalg.norm(d) * min(0.01, np.linalg.norm(old))))
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("method", "formula"),
@@ -149,6 +154,7 @@ def test_much_regularization_makes_newton_gradient_descent():
         ("polak_ribiere_plus", lambda g, o, d: max(0, g @ (g - o) / (o @ o))),
         ("hestenes_stiefel", lambda g, o, d: g @ (g - o) / (d @ (g - o))),
         ("dai_yuan", lambda g, o, d: g @ g / (d @ (g - o))),
+        ("hager_zhang", lambda g, o, d: hager_zhang(g, o, d, g - o)),
     ],
 )
 @pytest.mark.parametrize("every", [None, 3])
@@ -210,27 +216,43 @@ SHAPES = {
 }
 
 
+def strong_wolfe(c2, value, slope, step, after, end):
+    return (after <= value + 1e-4 * step * slope + 1e-12) & (np.abs(end) <= c2 * np.abs(slope) * (1 + 1e-9))
+
+
+def wolfe_or_approximately(c2, value, slope, step, after, end):
+    flat_enough = end >= c2 * slope * (1 + 1e-9)
+    wolfe = after <= value + 0.1 * step * slope + 1e-12
+    approximate = (after <= value + 1e-6 * np.abs(value) + 1e-12) & (end <= (2 * 0.1 - 1) * slope * (1 + 1e-9))
+    return flat_enough & (wolfe | approximate)
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("c2", [0.9, 0.1])
-def test_every_accepted_step_satisfies_both_wolfe_conditions(name, c2):
-    tx = gradtx.chain(gradtx.scale_by_learning_rate(1.0), gradtx.scale_by_zoom_linesearch(curv_rtol=c2))
+@pytest.mark.parametrize(
+    ("search", "conditions"),
+    [(gradtx.scale_by_zoom_linesearch, strong_wolfe), (gradtx.scale_by_hager_zhang_linesearch, wolfe_or_approximately)],
+    ids=["zoom", "hager_zhang"],
+)
+def test_every_accepted_step_satisfies_the_conditions(search, conditions, name, c2):
+    tx = gradtx.chain(gradtx.scale_by_learning_rate(1.0), search(curv_rtol=c2))
 
     @jax.jit
     @jax.vmap
-    def search(numbers):
+    def go(numbers):
         f, zero = lambda t: SHAPES[name](t, *numbers), jnp.zeros(())
         value, slope = jax.value_and_grad(f)(zero)
         update, state = tx.update(slope, tx.init(zero), zero, value_fn=f)
         return value, slope, update, *jax.value_and_grad(f)(update), gradtx.state_get(state, "status")
 
     numbers = np.random.default_rng(4).uniform(0.1, 3, (200, 3))
-    seen = [np.asarray(x) for x in search(jnp.asarray(numbers))]
+    seen = [np.asarray(x) for x in go(jnp.asarray(numbers))]
     value, slope, step, after, end, status = (x[seen[1] < 0] for x in seen)
+    # Along the direction, which is as long as the slope is steep.
     found = status == 0
     assert len(found) > 30
-    assert (after <= value + 1e-4 * step * slope + 1e-12)[found].all()
-    assert (np.abs(end) <= c2 * np.abs(slope) * (1 + 1e-9))[found].all()
+    assert conditions(c2, value, -(slope**2), step / -slope, after, end * -slope)[found].all()
     assert (step[~found] == 0).all()
     # At a kink there may be no step with so little slope; everywhere else one is found.
     assert found.all() or name == "kink"
@@ -238,7 +260,13 @@ def test_every_accepted_step_satisfies_both_wolfe_conditions(name, c2):
 
 
 @pytest.mark.parametrize(
-    "search", [gradtx.scale_by_zoom_linesearch(), gradtx.scale_by_backtracking_linesearch(20)], ids=["zoom", "backtracking"]
+    "search",
+    [
+        gradtx.scale_by_zoom_linesearch(),
+        gradtx.scale_by_hager_zhang_linesearch(),
+        gradtx.scale_by_backtracking_linesearch(20),
+    ],
+    ids=["zoom", "hager_zhang", "backtracking"],
 )
 @pytest.mark.parametrize(
     ("f", "sign", "reason"),
@@ -276,9 +304,10 @@ SOLVERS = pytest.mark.parametrize(
         (gradtx.bfgs(), "BFGS"),
         (gradtx.lbfgs(), "L-BFGS-B"),
         (gradtx.nonlinear_cg(), "CG"),
+        (gradtx.cg_descent(), "CG"),
         (gradtx.truncated_newton(), "Newton-CG"),
     ],
-    ids=["bfgs", "lbfgs", "cg", "truncated_newton"],
+    ids=["bfgs", "lbfgs", "cg", "cg_descent", "truncated_newton"],
 )
 
 

@@ -9,6 +9,7 @@ from gradtx.curvature.bfgs import scale_by_bfgs
 from gradtx.curvature.conjugate import scale_by_nonlinear_cg
 from gradtx.curvature.exact import scale_by_exact_linesearch
 from gradtx.curvature.gauss_newton import levenberg_marquardt_step, scale_by_gauss_newton
+from gradtx.curvature.hager_zhang import scale_by_hager_zhang_linesearch
 from gradtx.curvature.lbfgs import scale_by_lbfgs
 from gradtx.curvature.newton import scale_by_newton, scale_by_saddle_free_newton
 from gradtx.curvature.truncated import truncated_newton_step
@@ -109,6 +110,32 @@ def nonlinear_cg(
         scale_by_nonlinear_cg(method, restart_every),
         scale_by_learning_rate(1.0),
         scale_by_zoom_linesearch(max_linesearch_steps, curv_rtol=curv_rtol),
+    )
+
+
+@optimizer
+def cg_descent(curv_rtol: Fraction = 0.9, max_linesearch_steps: int = 50) -> Transform:
+    """CG_DESCENT: Hager and Zhang's conjugate gradients with their search, which goes on where values differ only by rounding.
+
+    Args:
+        curv_rtol: $\\sigma$ of the search, from 0.1 to under 1.
+        max_linesearch_steps: evaluations a search at most.
+
+    Raises:
+        ValueError: an argument is out of range; `update` was called without the parameters or `value_fn`.
+
+    References:
+        Hager, Zhang (2005), A New Conjugate Gradient Method with Guaranteed Descent and an Efficient Line Search.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> gradtx.minimize(lambda x: jnp.sum((x - 1) ** 2), jnp.zeros(3), gradtx.cg_descent()).x.tolist()
+        [1.0, 1.0, 1.0]
+    """
+    return chain(
+        scale_by_nonlinear_cg("hager_zhang"),
+        scale_by_learning_rate(1.0),
+        scale_by_hager_zhang_linesearch(max_linesearch_steps, curv_rtol=curv_rtol),
     )
 
 
