@@ -51,12 +51,14 @@ from gradtx.curvature.exact import scale_by_exact_linesearch
 from gradtx.curvature.gauss_newton import levenberg_marquardt_step, scale_by_gauss_newton
 from gradtx.curvature.hager_zhang import scale_by_hager_zhang_linesearch
 from gradtx.curvature.lbfgs import scale_by_lbfgs
+from gradtx.curvature.lbfgsb import lbfgsb_step
 from gradtx.curvature.named import (
     bfgs,
     cg_descent,
     conjugate_gradient,
     gauss_newton,
     lbfgs,
+    lbfgsb,
     levenberg_marquardt,
     newton,
     nonlinear_cg,

@@ -11,6 +11,7 @@ from gradtx.curvature.exact import scale_by_exact_linesearch
 from gradtx.curvature.gauss_newton import levenberg_marquardt_step, scale_by_gauss_newton
 from gradtx.curvature.hager_zhang import scale_by_hager_zhang_linesearch
 from gradtx.curvature.lbfgs import scale_by_lbfgs
+from gradtx.curvature.lbfgsb import Bound, lbfgsb_step
 from gradtx.curvature.newton import scale_by_newton, scale_by_saddle_free_newton
 from gradtx.curvature.truncated import truncated_newton_step
 from gradtx.curvature.zoom import scale_by_zoom_linesearch
@@ -49,6 +50,40 @@ def lbfgs(
         scale_by_learning_rate(1.0),
         scale_by_zoom_linesearch(max_linesearch_steps, curv_rtol=curv_rtol),
     )
+
+
+@optimizer
+def lbfgsb(
+    lower: Bound = None,
+    upper: Bound = None,
+    memory_size: int = 10,
+    curv_rtol: Fraction = 0.9,
+    max_linesearch_steps: int = 30,
+) -> Transform:
+    """L-BFGS-B: L-BFGS between bounds; see `lbfgsb_step`.
+
+    In `minimize` `grad_tol` is compared with the projected gradient, and a start outside goes to the nearest point inside.
+
+    Args:
+        lower: the least that each parameter may be: a number, or a tree like the parameters with numbers or arrays; None for no bound.
+        upper: the largest, likewise.
+        memory_size: pairs that make the matrix, 1 or more.
+        curv_rtol: $c_2$ of the search.
+        max_linesearch_steps: evaluations a search at most.
+
+    Raises:
+        ValueError: `lower` is over `upper`; an argument is out of range; `update` was called without the parameters or `value_fn`.
+
+    References:
+        Byrd, Lu, Nocedal, Zhu (1995), A Limited Memory Algorithm for Bound Constrained Optimization.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> f = lambda x: jnp.sum((x - jnp.array([0.5, 3.0])) ** 2)
+        >>> gradtx.minimize(f, jnp.zeros(2), gradtx.lbfgsb(0.0, 1.0)).x.tolist()
+        [0.5, 1.0]
+    """
+    return lbfgsb_step(lower, upper, memory_size, curv_rtol, max_linesearch_steps)
 
 
 @optimizer
