@@ -24,13 +24,14 @@ Bound = Annotated[Any, Leaf()]
 
 
 class LBFGSBState(NamedTuple):
-    """The steps taken; parameters and gradient of the last, as vectors; the last differences of both, each pair over the root of its $s^\\top y$, `[memory_size, n]`, the newest in front; the search."""
+    """The steps taken; parameters and gradient of the last, as vectors; the last differences of both at unit length, `[memory_size, n]`, the newest in front; $s^\\top y / y^\\top y$ of each, 0 where there is none yet; the search."""
 
     count: jax.Array  # type: ignore[reportIncompatibleMethodOverride]
     params: jax.Array
     updates: jax.Array
     diff_params_memory: jax.Array
     diff_updates_memory: jax.Array
+    scales_memory: jax.Array
     search: LineSearchState
 
 
@@ -92,7 +93,8 @@ class lbfgsb_step(Transform):
         memory = lambda: jnp.zeros((self.memory_size, flat.size), flat.dtype)
         self._box(params)  # raises if the bounds don't fit
         zero = jnp.zeros((), jnp.int32)
-        return LBFGSBState(zero, jnp.zeros_like(flat), jnp.zeros_like(flat), memory(), memory(), start_state(params))
+        scales, search = jnp.zeros(self.memory_size, flat.dtype), start_state(params)
+        return LBFGSBState(zero, jnp.zeros_like(flat), jnp.zeros_like(flat), memory(), memory(), scales, search)
 
     def gradient_params(self, state: Any, params: Tree) -> Tree:
         return jax.tree.map(jnp.clip, params, *self._box(params))
@@ -114,8 +116,8 @@ class lbfgsb_step(Transform):
         if jnp.iscomplexobj(x):
             raise TypeError(f"{type(self).__name__}: takes real parameters; split complex ones by split_real_and_imaginary.")
         low, high = (ravel_pytree(wide(bound))[0] for bound in box)
-        ss, ys = self._remembered(state, x, g)
-        there = _Model.of(ss, ys).minimized(x, g, low, high)
+        pairs = self._remembered(state, x, g)
+        there = _Model.of(*pairs).minimized(x, g, low, high)
         direction = ravel_pytree(updates)[1](there - x)
 
         line = Line(self, direction, params, extra, onto)
@@ -134,7 +136,7 @@ class lbfgsb_step(Transform):
         step, after = line.finished(search.point, search.tried, status)
         reached = wide(onto(jax.tree.map(lambda p, u: cast(cast(p, u.dtype) + u, p.dtype), params, step)))
         step = jax.tree.map(jnp.subtract, reached, wide(given))
-        return step, LBFGSBState(saturating_increment(state.count), x, g, ss, ys, after)
+        return step, LBFGSBState(saturating_increment(state.count), x, g, *pairs, after)
 
     def _box(self, params: Tree) -> tuple[Tree, Tree]:
         """The bounds, each an array like its parameter."""
@@ -151,66 +153,82 @@ class lbfgsb_step(Transform):
 
         return like(-jnp.inf if self.lower is None else self.lower), like(jnp.inf if self.upper is None else self.upper)
 
-    def _remembered(self, state: Any, x: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _remembered(self, state: Any, x: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         s, y = x - state.params, g - state.updates
-        curvature = s @ y
-        new = (state.count > 0) & (curvature > jnp.finfo(x.dtype).eps * (y @ y)) & jnp.isfinite(curvature)
-        size = jnp.sqrt(jnp.where(new, curvature, 1))
-        push = lambda memory, v: jnp.where(new, jnp.concatenate([v[None] / size, memory[:-1]]), memory)
-        return push(state.diff_params_memory, s), push(state.diff_updates_memory, y)
+        curvature, squared = s @ y, y @ y
+        new = (state.count > 0) & (curvature > jnp.finfo(x.dtype).eps * squared) & jnp.isfinite(curvature)
+        push = lambda memory, v: jnp.where(new, jnp.concatenate([v[None], memory[:-1]]), memory)
+        unit = lambda v: v / jnp.where(new, jnp.linalg.norm(v), 1)
+        return (
+            push(state.diff_params_memory, unit(s)),
+            push(state.diff_updates_memory, unit(y)),
+            push(state.scales_memory, curvature / jnp.where(new, squared, 1)),
+        )
 
 
 class _Model(NamedTuple):
-    """L-BFGS's Hessian in its compact form $B = \\theta I - W M W^\\top$ with $W = [Y, \\theta S]$; for pairs with $s^\\top y = 1$, and zeros where there is none."""
+    """L-BFGS's Hessian in its compact form $B = \\theta (I - W M W^\\top)$, with $W = [Y, S]$ of unit vectors, so that all but $\\theta$ is of size one."""
 
     theta: jax.Array
-    w: jax.Array  # [n, 2m]
-    m: jax.Array  # [2m, 2m]
+    ss: jax.Array
+    ys: jax.Array
+    curvatures: jax.Array  # of the pairs, against that of the newest; 1 where there is none
+    absent: jax.Array
 
     @classmethod
-    def of(cls, ss: jax.Array, ys: jax.Array) -> _Model:
-        there = jnp.any(ys != 0, axis=1)
-        theta = jnp.where(there[0], ys[0] @ ys[0], 1)
-        # s of a pair with the y of the older ones, which come after it.
-        lower = jnp.triu(ss @ ys.T, 1)
-        below = theta * ss @ ss.T + jnp.diag(jnp.where(there, 0, 1).astype(ss.dtype))
-        m = jnp.linalg.inv(jnp.block([[-jnp.eye(len(ss), dtype=ss.dtype), lower.T], [lower, below]]))
-        return cls(theta, jnp.concatenate([ys, theta * ss]).T, m)
+    def of(cls, ss: jax.Array, ys: jax.Array, scales: jax.Array) -> _Model:
+        absent = scales == 0
+        theta = jnp.where(absent[0], 1, 1 / jnp.where(absent[0], 1, scales[0]))
+        return cls(theta, ss, ys, jnp.where(absent, 1, theta * scales), absent)
+
+    def solved(self, free: jax.Array, right: jax.Array) -> jax.Array:
+        """$(M^{-1} - W^\\top Z Z^\\top W)^{-1}$ times `right`, `[2m]` or `[2m, k]`, where $Z$ picks the free parameters.
+
+        What the free ones take away from $M^{-1} = [[-D, L^\\top], [L, S^\\top S]]$ is left out of its sums, not subtracted.
+        """
+        zs, zy = (jnp.where(free, v, 0) for v in (self.ss, self.ys))
+        fixed = self.ss - zs
+        # L: of each s with the y of older pairs, which come after it.
+        across = jnp.triu(fixed @ self.ys.T, 1) - jnp.tril(zs @ zy.T)
+        above = jnp.diag(self.curvatures) + zy @ zy.T
+        below = fixed @ fixed.T + jnp.diag(self.absent.astype(zs.dtype))
+        return jnp.linalg.solve(jnp.block([[-above, across.T], [across, below]]), right)
 
     def minimized(self, x: jax.Array, g: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
         """About where the model is least between the bounds."""
-        cauchy = self._cauchy(x, g, low, high)
+        w, none = jnp.concatenate([self.ys, self.ss]), jnp.zeros(x.shape, bool)
+        cauchy = self._cauchy(x, g, low, high, w, none)
         free = (cauchy > low) & (cauchy < high)
-        w = jnp.where(free[:, None], self.w, 0)
         # Newton's step of the free parameters from there, by Sherman, Morrison and Woodbury's formula.
-        gradient = g + self.theta * (cauchy - x) - self.w @ (self.m @ (self.w.T @ (cauchy - x)))
-        inner = jnp.eye(len(self.m), dtype=x.dtype) - self.m @ (w.T @ w) / self.theta
-        v = jnp.linalg.solve(inner, self.m @ (w.T @ gradient))
-        step = -jnp.where(free, gradient / self.theta + w @ v / self.theta**2, 0)
+        moved = cauchy - x
+        gradient = jnp.where(free, g / self.theta + moved - self.solved(none, w @ moved) @ w, 0)
+        step = -jnp.where(free, gradient + self.solved(free, w @ gradient) @ w, 0)
         projected = jnp.clip(cauchy + step, low, high)
         room = jnp.where(step > 0, high - cauchy, low - cauchy) / jnp.where(step == 0, 1, step)
         shorter = cauchy + jnp.min(jnp.where(step == 0, 1, jnp.minimum(room, 1)), initial=1) * step
         return jnp.where((projected - x) @ g < 0, projected, jnp.clip(shorter, low, high))
 
-    def _cauchy(self, x: jax.Array, g: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
+    def _cauchy(
+        self, x: jax.Array, g: jax.Array, low: jax.Array, high: jax.Array, w: jax.Array, none: jax.Array
+    ) -> jax.Array:
         """The first minimum of the model on the path $P(x - t g)$, along which one parameter after the other comes to its bound."""
         bound = jnp.where(g < 0, high, low)
         ends = jnp.where(g == 0, jnp.inf, (x - bound) / jnp.where(g == 0, 1, g))
         order = jnp.argsort(ends)
-        t, g_in_order, w = ends[order], g[order], self.w[order]
+        t, squares, gw = ends[order], g[order] ** 2, (g * w)[:, order]
         begins, lengths = jnp.append(0, t), jnp.diff(t, prepend=0, append=jnp.inf)
-        # At the begin of each piece: what of -g still moves, its and the way's products with W, and the model's derivatives.
-        ended = lambda v: jnp.concatenate([jnp.zeros_like(v[:1]), jnp.cumsum(v, axis=0)])
-        moving = jnp.append(jnp.cumsum((g_in_order**2)[::-1])[::-1], 0)
-        gw = g_in_order[:, None] * w
-        p = ended(gw) - jnp.sum(gw, axis=0)
         until = jnp.where(jnp.isfinite(begins), begins, 0)
-        c = until[:, None] * p - ended(until[1:, None] * gw)
-        pm = p @ self.m
-        slope = -moving + self.theta * until * moving - jnp.sum(pm * c, axis=1)
-        curvature = self.theta * moving - jnp.sum(pm * p, axis=1)
+        # At the begin of each piece: the square of what still moves, the products with W of where it goes and of the way to there, and the
+        # model's derivatives.
+        ended = lambda v: jnp.concatenate([jnp.zeros_like(v[:, :1]), jnp.cumsum(v, axis=1)], axis=1)
+        moving = jnp.append(jnp.cumsum(squares[::-1])[::-1], 0)
+        p = ended(gw) - jnp.sum(gw, axis=1, keepdims=True)
+        c = until * p - ended(until[1:] * gw)
+        mp = self.solved(none, p)
+        slope = -moving + self.theta * (until * moving - jnp.sum(mp * c, axis=0))
+        curvature = self.theta * (moving - jnp.sum(mp * p, axis=0))
         curvature = jnp.maximum(curvature, jnp.finfo(x.dtype).eps * curvature[0])
         ahead = jnp.where(slope < 0, -slope / jnp.where(curvature > 0, curvature, 1), 0)
         k = jnp.argmax((ahead <= lengths) & jnp.isfinite(begins))
-        end = until[k] + ahead[k]
+        end = begins[k] + ahead[k]
         return jnp.where(ends <= end, bound, jnp.clip(x - end * g, low, high))
