@@ -186,7 +186,7 @@ class _Model(NamedTuple):
 
         What the free ones take away from $M^{-1} = [[-D, L^\\top], [L, S^\\top S]]$ is left out of its sums, not subtracted.
         """
-        zs, zy = (jnp.where(free, v, 0) for v in (self.ss, self.ys))
+        zs, zy = (jnp.where(free[None], v, 0) for v in (self.ss, self.ys))
         fixed = self.ss - zs
         # L: of each s with the y of older pairs, which come after it.
         across = jnp.triu(fixed @ self.ys.T, 1) - jnp.tril(zs @ zy.T)
@@ -208,14 +208,12 @@ class _Model(NamedTuple):
         shorter = cauchy + jnp.min(jnp.where(step == 0, 1, jnp.minimum(room, 1)), initial=1) * step
         return jnp.where((projected - x) @ g < 0, projected, jnp.clip(shorter, low, high))
 
-    def _cauchy(
-        self, x: jax.Array, g: jax.Array, low: jax.Array, high: jax.Array, w: jax.Array, none: jax.Array
-    ) -> jax.Array:
+    def _cauchy(self, x: jax.Array, g: jax.Array, low: jax.Array, high: jax.Array, w: jax.Array, none: jax.Array) -> jax.Array:
         """The first minimum of the model on the path $P(x - t g)$, along which one parameter after the other comes to its bound."""
         bound = jnp.where(g < 0, high, low)
         ends = jnp.where(g == 0, jnp.inf, (x - bound) / jnp.where(g == 0, 1, g))
         order = jnp.argsort(ends)
-        t, squares, gw = ends[order], g[order] ** 2, (g * w)[:, order]
+        t, squares, gw = ends[order], g[order] ** 2, (g[None] * w)[:, order]
         begins, lengths = jnp.append(0, t), jnp.diff(t, prepend=0, append=jnp.inf)
         until = jnp.where(jnp.isfinite(begins), begins, 0)
         # At the begin of each piece: the square of what still moves, the products with W of where it goes and of the way to there, and the
@@ -223,7 +221,7 @@ class _Model(NamedTuple):
         ended = lambda v: jnp.concatenate([jnp.zeros_like(v[:, :1]), jnp.cumsum(v, axis=1)], axis=1)
         moving = jnp.append(jnp.cumsum(squares[::-1])[::-1], 0)
         p = ended(gw) - jnp.sum(gw, axis=1, keepdims=True)
-        c = until * p - ended(until[1:] * gw)
+        c = until[None] * p - ended(until[None, 1:] * gw)
         mp = self.solved(none, p)
         slope = -moving + self.theta * (until * moving - jnp.sum(mp * c, axis=0))
         curvature = self.theta * (moving - jnp.sum(mp * p, axis=0))

@@ -110,7 +110,9 @@ class Search(NamedTuple):
         zero, no, yes = jnp.zeros_like(first), jnp.asarray(False), jnp.asarray(True)
         start = line.start
         flat = Point(start.step, start.value, start.slope, ())
-        return cls(flat, flat, first, zero, 5 * first, most, most, 2 * most, no, yes, no, no, no, jnp.zeros((), jnp.int32), start)
+        return cls(
+            flat, flat, first, zero, 5 * first, most, most, 2 * most, no, yes, no, no, no, jnp.zeros((), jnp.int32), start
+        )
 
     def advanced(self, line: Line, c1: Any, c2: Any, precision: Any, most: jax.Array) -> Search:
         """After one more evaluation."""
