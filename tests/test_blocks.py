@@ -53,18 +53,18 @@ def test_sharded_lbfgs_walks_as_on_one_device_and_keeps_an_eighth_of_the_history
 
     ends = []
     for params in (start, over_devices(start)):
-        state = tx.init(params)
+        state = first = tx.init(params)
         values = []
         for _ in range(15):
             params, state = step(params, state)
             values.append(float(f(params)))
-        ends.append((params, values, state))
-    (one, values, _), (many, many_values, state) = ends
+        ends.append((params, values, first, state))
+    (one, values, *_), (many, many_values, *states) = ends
     assert values[-1] < values[0]
     np.testing.assert_allclose(many_values, values, rtol=1e-10)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), many, one)
     for name in ("diff_params_memory", "diff_updates_memory"):
-        for memory in jax.tree.leaves(gradtx.state_get(state, name)):
+        for memory in (leaf for state in states for leaf in jax.tree.leaves(gradtx.state_get(state, name))):
             assert len(memory.addressable_shards) == 8
             assert {s.data.nbytes for s in memory.addressable_shards} == {memory.nbytes // 8}
     assert {len(p.sharding.device_set) for p in jax.tree.leaves(many)} == {8}
@@ -74,9 +74,9 @@ def test_sharded_lbfgs_walks_as_on_one_device_and_keeps_an_eighth_of_the_history
 def test_blocks_have_an_lbfgs_of_their_own_and_one_search_for_all():
     # Each block's direction is that of L-BFGS on the block alone: what the blocks know of each other is left to the search.
     f, start = problem(8, 3)
-    blocks = gradtx.partition({"w": gradtx.scale_by_lbfgs(), "b": gradtx.scale_by_lbfgs(3)}, {"w": "w", "b": "b"})
-    tx = gradtx.chain(blocks, gradtx.scale_by_learning_rate(1.0), gradtx.scale_by_zoom_linesearch())
     alone = {"w": gradtx.scale_by_lbfgs(), "b": gradtx.scale_by_lbfgs(3)}
+    blocks = gradtx.partition(alone)
+    tx = gradtx.chain(blocks, gradtx.scale_by_learning_rate(1.0), gradtx.scale_by_zoom_linesearch())
     params, state, states = start, blocks.init(start), {name: alone[name].init(start[name]) for name in alone}
     for _ in range(6):
         grad = jax.grad(f)(params)

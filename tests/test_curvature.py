@@ -89,6 +89,21 @@ def test_gauss_newton_solves_rosenbrock_in_two_steps():
 
 
 @pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("damping", [0.0, 0.1])
+def test_gauss_newton_by_conjugate_gradients_is_the_dense_one_without_its_jacobian(damping):
+    residuals = lambda p: {"a": jnp.sin(p["x"][:30]) * p["x"][10:] - 1.0, "b": p["x"] - p["y"]}
+    rng = np.random.default_rng(6)
+    params = {"x": jnp.asarray(rng.normal(size=40)), "y": jnp.asarray(rng.normal())}
+    dense, free = gradtx.gauss_newton(damping), gradtx.gauss_newton_cg(damping, rtol=1e-12)
+    direction = lambda tx: tx.update(params, tx.init(params), params, residual_fn=residuals)[0]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), direction(free), direction(dense))
+    programs = {tx: str(jax.make_jaxpr(lambda tx=tx: direction(tx))()) for tx in (dense, free)}
+    assert "70,41" in programs[dense]
+    assert "70,41" not in programs[free]
+    assert "41,70" not in programs[free]
+
+
+@pytest.mark.usefixtures("x64")
 def test_levenberg_marquardt_never_climbs_and_ends_at_the_least_squares():
     # Linear residuals: the answer is lstsq's, of full rank or not.
     rng = np.random.default_rng(5)
@@ -467,6 +482,10 @@ def test_a_schedule_a_clip_and_groups_work_around_a_search():
         (lambda: gradtx.scale_by_backtracking_linesearch(0), ValueError, "max_backtracking_steps = 0"),
         (lambda: gradtx.truncated_newton_step(max_products=0), ValueError, "max_products = 0"),
         (lambda: gradtx.levenberg_marquardt_step(max_trials=0), ValueError, "max_trials = 0"),
+        (lambda: gradtx.scale_by_gauss_newton_cg(max_products=0), ValueError, "max_products = 0"),
+        (lambda: gradtx.scale_by_hager_zhang_linesearch(0), ValueError, "max_linesearch_steps = 0"),
+        (lambda: gradtx.scale_by_hager_zhang_linesearch(slope_rtol=0.5), ValueError, "slope_rtol = 0.5 and curv_rtol = 0.9"),
+        (lambda: gradtx.scale_by_hager_zhang_linesearch(curv_rtol=0.05), ValueError, "slope_rtol = 0.1 and curv_rtol = 0.05"),
         (lambda: gradtx.minimize(jnp.sum, jnp.ones(2), gradtx.gauss_newton()), ValueError, "residual_fn"),
         (lambda: gradtx.newton().update(jnp.ones(2), gradtx.newton().init(jnp.ones(2)), jnp.ones(2)), ValueError, "value_fn"),
     ],

@@ -9,6 +9,7 @@ from gradtx.curvature.bfgs import scale_by_bfgs
 from gradtx.curvature.conjugate import scale_by_nonlinear_cg
 from gradtx.curvature.exact import scale_by_exact_linesearch
 from gradtx.curvature.gauss_newton import levenberg_marquardt_step, scale_by_gauss_newton
+from gradtx.curvature.gauss_newton_cg import scale_by_gauss_newton_cg
 from gradtx.curvature.hager_zhang import scale_by_hager_zhang_linesearch
 from gradtx.curvature.lbfgs import scale_by_lbfgs
 from gradtx.curvature.lbfgsb import Bound, lbfgsb_step
@@ -258,6 +259,30 @@ def gauss_newton(damping: NonNegative = 0.0) -> Transform:
         2
     """
     return chain(scale_by_gauss_newton(damping), scale_by_learning_rate(1.0))
+
+
+@optimizer
+def gauss_newton_cg(damping: NonNegative = 0.0, rtol: Fraction = 1e-6, max_products: int = 200) -> Transform:
+    """Gauss and Newton's method for many parameters: full steps by conjugate gradients; see `scale_by_gauss_newton_cg`.
+
+    Args:
+        damping: $\\lambda \\ge 0$, a number or a schedule.
+        rtol: of the conjugate gradients, in [0, 1].
+        max_products: of them, a step at most; 1 or more.
+
+    Raises:
+        ValueError: a number is outside its range; `update` was called without the parameters or `residual_fn`.
+
+    References:
+        Nocedal, Wright (2006), Numerical Optimization, section 10.3.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> rosenbrock = gradtx.SumOfSquares(lambda x: jnp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]]))
+        >>> gradtx.minimize(rosenbrock, jnp.array([-1.2, 1.0]), gradtx.gauss_newton_cg(), grad_tol=1e-2).success
+        True
+    """
+    return chain(scale_by_gauss_newton_cg(damping, rtol, max_products), scale_by_learning_rate(1.0))
 
 
 @optimizer
