@@ -469,6 +469,21 @@ def test_a_schedule_a_clip_and_groups_work_around_a_search():
             TypeError,
             r"one real number, it gives float32\[2\]",
         ),
+        (lambda: gradtx.minimize(lambda x: (x, x), 1.0, gradtx.bfgs()), TypeError, "one real number, it gives tuple"),
+        (lambda: gradtx.minimize(lambda x: x * 1j, 1.0, gradtx.bfgs()), TypeError, r"it gives complex64\[\]"),
+        (lambda: gradtx.minimize(3, 1.0, gradtx.bfgs()), TypeError, "fun is 3; it must be a function"),
+        (lambda: gradtx.minimize(jnp.sum, 1.0, gradtx.bfgs(), callback=3), TypeError, "callback is 3"),
+        (lambda: gradtx.minimize(jnp.sum, 1.0, gradtx.bfgs(), max_seconds=-1), ValueError, "max_seconds is -1"),
+        (
+            lambda: gradtx.minimize(jnp.sum, {"a": jnp.ones(2, int)}, gradtx.bfgs()),
+            TypeError,
+            r"start is int32\[2\] at a; give fl",
+        ),
+        (
+            lambda: jax.jit(lambda x: gradtx.minimize(jnp.sum, x, gradtx.bfgs(), max_seconds=1.0).x)(jnp.ones(2)),
+            ValueError,
+            "can't be used inside jit",
+        ),
         (lambda: gradtx.minimize(lambda x: x, 1.0, "bfgs"), TypeError, "optimizer is 'bfgs'"),
         (lambda: gradtx.minimize(jnp.log, jnp.array(-1.0), gradtx.bfgs()), ValueError, "is nan at the start"),
         (lambda: gradtx.minimize(jnp.sum, jnp.ones(2), gradtx.bfgs(), grad_tol=-1), ValueError, "grad_tol is -1"),
@@ -493,6 +508,30 @@ def test_a_schedule_a_clip_and_groups_work_around_a_search():
 def test_bad_input_says_what_is_wrong(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    ("f", "start", "tx", "reason"),
+    [
+        (jnp.sqrt, 0.0, gradtx.bfgs(), "the function or its gradient is not finite"),
+        (jnp.sqrt, 0.0, gradtx.sgd(0.1), "the function or its gradient is not finite"),
+        (jnp.square, 1.0, gradtx.scale_by_zoom_linesearch(), "the search failed: the direction does not descend"),
+        (jnp.square, 1.0, gradtx.scale_by_hager_zhang_linesearch(), "the search failed: the direction does not descend"),
+        (lambda x: -x, 1.0, gradtx.bfgs(), "the search failed: no step satisfied the conditions"),
+    ],
+    ids=["gradient", "gradient of sgd", "upwards", "upwards, Hager and Zhang", "without end"],
+)
+def test_a_run_that_fails_says_why_and_stays(f, start, tx, reason):
+    result = gradtx.minimize(f, start, tx)
+    assert (result.success, result.reason) == (False, reason)
+    assert float(result.x) == start
+
+
+def test_a_start_that_is_not_finite_is_told_of_a_lane():
+    f = lambda x: jnp.log(x) ** 2
+    batch = jax.vmap(lambda x: gradtx.minimize(f, x, gradtx.bfgs(), grad_tol=1e-3))(jnp.array([2.0, -1.0]))
+    assert batch.success == [True, False]
+    assert batch.reason[1] == "the function or its gradient is not finite"
 
 
 def test_a_gradient_that_does_not_match_its_function_is_found():

@@ -205,6 +205,7 @@ def test_a_solution_at_the_start_is_one_and_bounds_are_mapped_over():
         (lambda: gradtx.lbfgsb(1.0, 0.0), ValueError, r"lower = 1.0 is over upper = 0.0"),
         (lambda: gradtx.lbfgsb(jnp.array([0.0, 2.0]), jnp.ones(2)), ValueError, "is over upper"),
         (lambda: gradtx.lbfgsb("low"), TypeError, "'low' is no bound"),
+        (lambda: gradtx.lbfgsb().init(jnp.ones(2, complex)), TypeError, "takes real parameters"),
         (lambda: gradtx.lbfgsb(memory_size=0), ValueError, "memory_size = 0"),
         (
             lambda: gradtx.lbfgsb(jnp.zeros(3)).init(jnp.zeros(2)),

@@ -89,6 +89,8 @@ class lbfgsb_step(Transform):
 
     def start(self, params: Tree) -> LBFGSBState:
         check_trainable(self, params)
+        if any(jnp.iscomplexobj(p) for p in jax.tree.leaves(params)):
+            raise TypeError(f"{type(self).__name__}: takes real parameters; split complex ones by split_real_and_imaginary.")
         flat, _ = ravel_pytree(full_like(params, 0.0, None))
         memory = lambda: jnp.zeros((self.memory_size, flat.size), flat.dtype)
         self._box(params)  # raises if the bounds don't fit
@@ -113,8 +115,6 @@ class lbfgsb_step(Transform):
         wide = lambda tree: jax.tree.map(lambda p, u: cast(p, u.dtype), tree, updates)
         params = onto(given)
         x, g = ravel_pytree(wide(params))[0], ravel_pytree(updates)[0]
-        if jnp.iscomplexobj(x):
-            raise TypeError(f"{type(self).__name__}: takes real parameters; split complex ones by split_real_and_imaginary.")
         low, high = (ravel_pytree(wide(bound))[0] for bound in box)
         pairs = self._remembered(state, x, g)
         there = _Model.of(*pairs).minimized(x, g, low, high)

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 
-from gradtx.core.number import cast
+from gradtx.core.number import cast, is_inexact
 from gradtx.core.points import evaluation_params, gradient_params
 from gradtx.core.transform import Transform
+from gradtx.core.trees import path_string
 from gradtx.core.updates import apply_updates
 from gradtx.curvature.lbfgsb import lbfgsb_step
 from gradtx.curvature.line import FOUND, NOT_FINITE, LineSearchState
@@ -139,20 +140,26 @@ def minimize(
         >>> round(float(nearest(2.0)), 4), round(float(jax.grad(nearest)(2.0)), 3)
         (2.0, 1.0)
     """
+    _check_calls(fun, callback, max_seconds)
     start = jax.tree.map(jnp.asarray, start)
     _check(fun, start, optimizer, has_aux, grad_tol, step_tol, value_tol, max_steps)
     value_fn = (lambda x: fun(x)[0]) if has_aux else fun
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((start, optimizer)))
+    watched = callback is not None or max_seconds is not None
     if not traced:
         _check_start(value_fn, start, check_gradient)
+    elif watched:
+        raise ValueError(
+            "minimize: callback and max_seconds run in Python, step by step; they can't be used inside jit, vmap or grad."
+        )
     limits = (grad_tol, step_tol, value_tol)
 
     def solve(_: Any, first: Any) -> tuple[Any, Any]:
         carry = _begin(value_fn, optimizer, first, grad_tol)
-        if callback is None and max_seconds is None:
-            carry = _advance(value_fn, optimizer, limits, carry, max_steps)
-        else:
+        if watched:
             carry = _watched(value_fn, optimizer, limits, carry, max_steps, max_seconds, callback)
+        else:
+            carry = _advance(value_fn, optimizer, limits, carry, max_steps)
         status = jnp.where(carry.status == RUNNING, STEPS, carry.status)
         x = evaluation_params(optimizer, carry.state, carry.params)
         # Counts as floats: custom_root takes derivatives of what comes beside the solution, and integers have none.
@@ -161,7 +168,7 @@ def minimize(
             *(cast(n, jnp.float32) for n in (carry.steps, carry.evaluations, _products(optimizer, carry.state), status)),
         )
 
-    if callback is not None or max_seconds is not None:
+    if watched:
         x, (residual, *counts) = solve(None, start)
     else:
         zero = lambda x: _residual(optimizer, optimizer.init(x), x, jax.grad(value_fn)(x))
@@ -288,6 +295,14 @@ def _each(status: Any, f: Callable[[int], Any]) -> Any:
     return f(int(status)) if jnp.ndim(status) == 0 else [_each(s, f) for s in status]
 
 
+def _check_calls(fun: Any, callback: Any, max_seconds: Any) -> None:
+    for name, f in (("fun", fun), ("callback", callback)):
+        if not callable(f) and not (f is None and name == "callback"):
+            raise TypeError(f"minimize: {name} is {f!r}; it must be a function.")
+    if max_seconds is not None and not max_seconds > 0:
+        raise ValueError(f"minimize: max_seconds is {max_seconds!r}; it must be over 0, or None.")
+
+
 def _check(
     fun: Any, start: Any, optimizer: Any, has_aux: bool, grad_tol: Any, step_tol: Any, value_tol: Any, max_steps: Any
 ) -> None:
@@ -298,6 +313,10 @@ def _check(
             raise ValueError(f"minimize: {name} is {x!r}; it must be 0 or more.")
     if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 0:
         raise ValueError(f"minimize: max_steps is {max_steps!r}; it must be a whole number, 0 or more.")
+    for path, x in jax.tree_util.tree_leaves_with_path(start):
+        if not is_inexact(x.dtype):
+            where = f" at {path_string(path)}" if path else ""
+            raise TypeError(f"minimize: start is {x.dtype}{list(x.shape)}{where}; give floats, which can be moved a little.")
     out = jax.eval_shape(fun, start)
     if has_aux and not (isinstance(out, tuple) and len(out) == 2):
         raise TypeError("minimize: with has_aux the function must give a pair (value, aux).")
