@@ -15,6 +15,7 @@ MAPS = {
 }
 SETS = {
     "box": (gradtx.projection_box(-0.5, 1.0), lambda x: (x >= -0.5).all() and (x <= 1.0).all()),
+    "half-space": (gradtx.projection_box(0, np.inf), lambda x: (x >= 0).all()),
     "ball": (gradtx.projection_l2_ball(1.5), lambda x: np.linalg.norm(x) <= 1.5 + 1e-9),
     "simplex": (gradtx.projection_simplex(2.0), lambda x: (x >= 0).all() and abs(x.sum() - 2) < 1e-9),
 }
@@ -134,6 +135,8 @@ def test_any_optimizer_is_kept_in_a_box_and_ends_where_lbfgsb_does():
         (lambda: gradtx.fista_step(gradtx.sgd(0.1)), TypeError, "is no proximal map"),
         (lambda: gradtx.prox_l1(-1.0), ValueError, "strength"),
         (lambda: gradtx.projection_box(1.0, 0.0), ValueError, "lower = 1.0 is over upper = 0.0"),
+        (lambda: gradtx.projection_box(None, 1.0), TypeError, "None is no bound"),
+        (lambda: gradtx.projection_box("0", 1.0), TypeError, "'0' is no bound"),
         (lambda: gradtx.projection_l2_ball(0.0), ValueError, "radius"),
     ],
 )

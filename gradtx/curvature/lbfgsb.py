@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 
-from gradtx.core.fields import Leaf
 from gradtx.core.matrices import check_whole
-from gradtx.core.number import cast, is_inexact, number
+from gradtx.core.number import cast, number
 from gradtx.core.transform import Transform, full_like, saturating_increment
 from gradtx.core.trees import Tree, check_trainable, map_updates
 from gradtx.core.whole import need_params, quotient
 from gradtx.curvature.line import FOUND, NO_STEP, Line, LineSearchState, start_state
 from gradtx.curvature.zoom import zoom
+from gradtx.transforms.projections import Bound, check_bounds
 from gradtx.typing import Fraction
-
-# A number, an array like the one parameter, or a tree like the parameters; None for no bound.
-Bound = Annotated[Any, Leaf()]
 
 
 class LBFGSBState(NamedTuple):
@@ -77,15 +73,7 @@ class lbfgsb_step(Transform):
 
     def check(self) -> None:
         check_whole(self, "memory_size", "max_linesearch_steps")
-        for bound in (self.lower, self.upper):
-            for x in jax.tree.leaves(bound):
-                if not isinstance(x, float | int) and not is_inexact(getattr(x, "dtype", bool)):
-                    raise TypeError(f"{type(self).__name__}: {x!r} is no bound; give numbers, or arrays of floats.")
-        low, high = jax.tree.leaves(self.lower), jax.tree.leaves(self.upper)
-        if len(low) == len(high) and not any(isinstance(x, Tracer) for x in low + high):
-            for a, b in zip(low, high, strict=True):
-                if not (jnp.asarray(a) <= jnp.asarray(b)).all():
-                    raise ValueError(f"{type(self).__name__}: lower = {self.lower!r} is over upper = {self.upper!r}.")
+        check_bounds(self, self.lower, self.upper)
 
     def start(self, params: Tree) -> LBFGSBState:
         check_trainable(self, params)

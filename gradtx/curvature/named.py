@@ -12,11 +12,12 @@ from gradtx.curvature.gauss_newton import levenberg_marquardt_step, scale_by_gau
 from gradtx.curvature.gauss_newton_cg import scale_by_gauss_newton_cg
 from gradtx.curvature.hager_zhang import scale_by_hager_zhang_linesearch
 from gradtx.curvature.lbfgs import scale_by_lbfgs
-from gradtx.curvature.lbfgsb import Bound, lbfgsb_step
+from gradtx.curvature.lbfgsb import lbfgsb_step
 from gradtx.curvature.newton import scale_by_newton, scale_by_saddle_free_newton
 from gradtx.curvature.truncated import truncated_newton_step
 from gradtx.curvature.zoom import scale_by_zoom_linesearch
 from gradtx.transforms.pointwise import scale_by_learning_rate
+from gradtx.transforms.projections import Bound
 from gradtx.typing import Fraction, NonNegative, Positive
 
 
