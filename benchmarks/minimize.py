@@ -134,8 +134,8 @@ SIZES, LARGER = (10, 30, 100, 300, 1000, 2000), (20_000, 200_000, 2_000_000)
 # Each with the sizes that it is tried at, and the steps that are timed together.
 METHODS = {
     "Newton": (gradtx.newton(), SIZES, 1),
-    "L-BFGS": (gradtx.lbfgs(), SIZES + LARGER, 20),
-    "truncated Newton": (gradtx.truncated_newton(), SIZES + LARGER, 5),
+    "L-BFGS": (gradtx.lbfgs(), SIZES + LARGER, 10),
+    "truncated Newton": (gradtx.truncated_newton(), SIZES + LARGER[:-1], 2),
 }
 
 
