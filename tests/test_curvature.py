@@ -244,11 +244,16 @@ def wolfe_or_approximately(c2, value, slope, step, after, end):
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("c2", [0.9, 0.1])
 @pytest.mark.parametrize(
-    ("search", "conditions"),
-    [(gradtx.scale_by_zoom_linesearch, strong_wolfe), (gradtx.scale_by_hager_zhang_linesearch, wolfe_or_approximately)],
-    ids=["zoom", "hager_zhang"],
+    ("search", "conditions", "c2"),
+    [
+        pytest.param(gradtx.scale_by_zoom_linesearch, strong_wolfe, 0.9, id="zoom-0.9"),
+        pytest.param(gradtx.scale_by_zoom_linesearch, strong_wolfe, 0.1, id="zoom-0.1"),
+        pytest.param(gradtx.scale_by_hager_zhang_linesearch, wolfe_or_approximately, 0.9, id="hager_zhang-0.9"),
+        pytest.param(
+            gradtx.scale_by_hager_zhang_linesearch, wolfe_or_approximately, 0.1, id="hager_zhang-0.1", marks=pytest.mark.full
+        ),
+    ],
 )
 def test_every_accepted_step_satisfies_the_conditions(search, conditions, name, c2):
     tx = gradtx.chain(gradtx.scale_by_learning_rate(1.0), search(curv_rtol=c2))
@@ -313,7 +318,7 @@ def test_backtracking_takes_the_first_step_that_decreases_enough():
 
 # minimize
 
-# How many of SciPy's evaluations are allowed: Hager and Zhang's search looks at two more points a round than the others.
+# How many of SciPy's evaluations are allowed; Hager and Zhang's search takes more.
 SOLVERS = pytest.mark.parametrize(
     ("tx", "method", "most"),
     [
