@@ -1,9 +1,14 @@
-"""`minimize` beside SciPy and Optax: L-BFGS on logistic regressions, and a thousand BFGS runs at once.
+"""`minimize` beside SciPy, Optax and, where it is installed, jaxopt: L-BFGS on logistic regressions, and a thousand BFGS runs at once; and
+what a step costs with more and more parameters, of Newton's method, L-BFGS and truncated Newton.
 
-Measured in turns, the quickest of each taken; compiling apart. Prints a table and writes benchmarks/results/minimize.json.
+Measured in turns, the quickest of each taken; compiling apart. Prints tables and writes benchmarks/results/minimize.json. `--cost` measures only
+the cost of a step, and keeps the rest of the file.
 """
 
+import importlib.metadata
+import importlib.util
 import json
+import sys
 import time
 
 import jax
@@ -64,6 +69,23 @@ def by_optax(f, start, steps, tol):
     return lambda: solve(start)
 
 
+def by_jaxopt(f, start, steps, tol):
+    import jaxopt
+
+    solver = jaxopt.LBFGS(f, maxiter=steps, history_size=10, linesearch="zoom")
+
+    @jax.jit
+    def solve(start):
+        def going(carry):
+            _, state = carry
+            return (jnp.max(jnp.abs(state.grad)) > tol) & (state.iter_num < steps)
+
+        x, state = jax.lax.while_loop(going, lambda carry: tuple(solver.update(*carry)), (start, solver.init_state(start)))
+        return x, f(x), jnp.max(jnp.abs(state.grad)), state.iter_num
+
+    return lambda: solve(start)
+
+
 def regression(data, tol=1e-5, steps=500):
     f, start = logistic(*data)
     value_and_grad = jax.jit(jax.value_and_grad(f))
@@ -76,15 +98,16 @@ def regression(data, tol=1e-5, steps=500):
         return scipy.optimize.minimize(both, np.asarray(start), jac=True, method="L-BFGS-B", options=options)
 
     runs = {"gradtx": lambda: ours(start), "SciPy": scipys, "Optax": theirs}
+    if importlib.util.find_spec("jaxopt"):
+        runs["jaxopt"] = by_jaxopt(f, start, steps, tol)
     seconds, results = timed(runs)
-    ends = {"gradtx": float(results["gradtx"].fun), "SciPy": float(results["SciPy"].fun), "Optax": float(results["Optax"][1])}
-    steps_taken = {"gradtx": int(results["gradtx"].steps), "SciPy": results["SciPy"].nit, "Optax": int(results["Optax"][3])}
+    ends = {n: float(r.fun if n in ("gradtx", "SciPy") else r[1]) for n, r in results.items()}
+    steps_taken = {n: int(r.steps if n == "gradtx" else r.nit if n == "SciPy" else r[3]) for n, r in results.items()}
     return {
         "seconds": seconds,
         "steps": steps_taken,
         "end over the lowest": {n: x - min(ends.values()) for n, x in ends.items()},
-        "time over SciPy's": seconds["gradtx"] / seconds["SciPy"],
-        "time over Optax's": seconds["gradtx"] / seconds["Optax"],
+        **{f"time over {n}'s": seconds["gradtx"] / seconds[n] for n in runs if n != "gradtx"},
     }
 
 
@@ -107,11 +130,38 @@ def thousand(count=1000):
     }
 
 
-def timed(runs):
+SIZES, LARGER = (10, 30, 100, 300, 1000, 2000), (20_000, 200_000, 2_000_000)
+# Each with the sizes that it is tried at, and the steps that are timed together.
+METHODS = {
+    "Newton": (gradtx.newton(), SIZES, 1),
+    "L-BFGS": (gradtx.lbfgs(), SIZES + LARGER, 10),
+    "truncated Newton": (gradtx.truncated_newton(), SIZES + LARGER[:-1], 2),
+}
+
+
+def chained_rosenbrock(x):
+    """Rosenbrock's function of each two neighbours: a value costs as much as there are parameters."""
+    return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+def cost_of_a_step():
+    """Seconds a step by the number of parameters, and the exponents of their growth over the three largest numbers."""
+    table = {}
+    for name, (tx, sizes, steps) in METHODS.items():
+        run = jax.jit(lambda x, tx=tx, steps=steps: gradtx.minimize(chained_rosenbrock, x, tx, grad_tol=0.0, max_steps=steps))
+        starts = {k: jnp.linspace(-1.2, 1.0, k) for k in sizes}
+        seconds, results = timed({k: lambda x=x, run=run: run(x) for k, x in starts.items()}, rounds=3)
+        table[name] = {str(k): seconds[k] / int(results[k].steps) for k in sizes}
+    last = lambda costs: np.array([(float(k), t) for k, t in costs.items()][-3:])
+    exponents = {n: float(np.polyfit(*np.log(last(costs)).T, 1)[0]) for n, costs in table.items()}
+    return {"seconds a step": table, "exponent over the three largest": exponents}
+
+
+def timed(runs, rounds=ROUNDS):
     """The quickest of several rounds, and what each run gave."""
     results = {n: jax.block_until_ready(f()) for n, f in runs.items()}
     seconds = dict.fromkeys(runs, np.inf)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, f in runs.items():
             begin = time.perf_counter()
             jax.block_until_ready(f())
@@ -119,20 +169,41 @@ def timed(runs):
     return seconds, results
 
 
-def main() -> None:
-    with jax.enable_x64(True):
-        data = {
-            "logistic regression, digits (640 weights)": regression(digits()),
-            "logistic regression, 500 examples of 20,000 features (40,000 weights)": regression(synthetic()),
-            "BFGS on Rosenbrock's function": thousand(),
-        }
-    for title, part in data.items():
+def show(title, part):
+    if "seconds a step" in part:
+        methods = part["seconds a step"]
+        table = Table("parameters", *methods, title=title)
+        for k in map(str, SIZES + LARGER):
+            table.add_row(k, *(f"{costs[k]:.3g}" if k in costs else "" for costs in methods.values()))
+        table.add_row("exponent", *(f"{x:.2f}" for x in part["exponent over the three largest"].values()))
+    else:
         table = Table("figure", "value", title=title)
         for name, value in part.items():
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-        Console().print(table)
+    Console().print(table)
+
+
+def main() -> None:
+    file = RESULTS / "minimize.json"
+    cost = "seconds a step on the chained Rosenbrock function"
+    with jax.enable_x64(True):
+        if sys.argv[1:] == ["--cost"]:
+            data = {**json.loads(file.read_text()), cost: cost_of_a_step()}
+        else:
+            data = {
+                **machine(),
+                "logistic regression, digits (640 weights)": regression(digits()),
+                "logistic regression, 500 examples of 20,000 features (40,000 weights)": regression(synthetic()),
+                "BFGS on Rosenbrock's function": thousand(),
+                cost: cost_of_a_step(),
+            }
+            if importlib.util.find_spec("jaxopt"):
+                data["versions"]["jaxopt"] = importlib.metadata.version("jaxopt")
+    for title, part in data.items():
+        if isinstance(part, dict) and title != "versions":
+            show(title, part)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "minimize.json").write_text(json.dumps({**machine(), **data}, indent=1) + "\n")
+    file.write_text(json.dumps(data, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -49,12 +49,18 @@ from gradtx.curvature.bfgs import scale_by_bfgs
 from gradtx.curvature.conjugate import scale_by_nonlinear_cg
 from gradtx.curvature.exact import scale_by_exact_linesearch
 from gradtx.curvature.gauss_newton import levenberg_marquardt_step, scale_by_gauss_newton
+from gradtx.curvature.gauss_newton_cg import scale_by_gauss_newton_cg
+from gradtx.curvature.hager_zhang import scale_by_hager_zhang_linesearch
 from gradtx.curvature.lbfgs import scale_by_lbfgs
+from gradtx.curvature.lbfgsb import lbfgsb_step
 from gradtx.curvature.named import (
     bfgs,
+    cg_descent,
     conjugate_gradient,
     gauss_newton,
+    gauss_newton_cg,
     lbfgs,
+    lbfgsb,
     levenberg_marquardt,
     newton,
     nonlinear_cg,

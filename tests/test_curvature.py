@@ -89,6 +89,21 @@ def test_gauss_newton_solves_rosenbrock_in_two_steps():
 
 
 @pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("damping", [0.0, 0.1])
+def test_gauss_newton_by_conjugate_gradients_is_the_dense_one_without_its_jacobian(damping):
+    residuals = lambda p: {"a": jnp.sin(p["x"][:30]) * p["x"][10:] - 1.0, "b": p["x"] - p["y"]}
+    rng = np.random.default_rng(6)
+    params = {"x": jnp.asarray(rng.normal(size=40)), "y": jnp.asarray(rng.normal())}
+    dense, free = gradtx.gauss_newton(damping), gradtx.gauss_newton_cg(damping, rtol=1e-12)
+    direction = lambda tx: tx.update(params, tx.init(params), params, residual_fn=residuals)[0]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), direction(free), direction(dense))
+    programs = {tx: str(jax.make_jaxpr(lambda tx=tx: direction(tx))()) for tx in (dense, free)}
+    assert "70,41" in programs[dense]
+    assert "70,41" not in programs[free]
+    assert "41,70" not in programs[free]
+
+
+@pytest.mark.usefixtures("x64")
 def test_levenberg_marquardt_never_climbs_and_ends_at_the_least_squares():
     # Linear residuals: the answer is lstsq's, of full rank or not.
     rng = np.random.default_rng(5)
@@ -140,6 +155,11 @@ def test_much_regularization_makes_newton_gradient_descent():
         np.testing.assert_allclose(-alpha * update, grad, rtol=0, atol=100 / alpha * np.linalg.norm(grad))
 
 
+def hager_zhang(g, old, d, y):
+    beta = (y - 2 * d * (y @ y) / (d @ y)) @ g / (d @ y)
+    return max(beta, -1 / (np.linalg.norm(d) * min(0.01, np.linalg.norm(old))))
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("method", "formula"),
@@ -149,6 +169,7 @@ def test_much_regularization_makes_newton_gradient_descent():
         ("polak_ribiere_plus", lambda g, o, d: max(0, g @ (g - o) / (o @ o))),
         ("hestenes_stiefel", lambda g, o, d: g @ (g - o) / (d @ (g - o))),
         ("dai_yuan", lambda g, o, d: g @ g / (d @ (g - o))),
+        ("hager_zhang", lambda g, o, d: hager_zhang(g, o, d, g - o)),
     ],
 )
 @pytest.mark.parametrize("every", [None, 3])
@@ -210,27 +231,48 @@ SHAPES = {
 }
 
 
+def strong_wolfe(c2, value, slope, step, after, end):
+    return (after <= value + 1e-4 * step * slope + 1e-12) & (np.abs(end) <= c2 * np.abs(slope) * (1 + 1e-9))
+
+
+def wolfe_or_approximately(c2, value, slope, step, after, end):
+    flat_enough = end >= c2 * slope * (1 + 1e-9)
+    wolfe = after <= value + 0.1 * step * slope + 1e-12
+    approximate = (after <= value + 1e-6 * np.abs(value) + 1e-12) & (end <= (2 * 0.1 - 1) * slope * (1 + 1e-9))
+    return flat_enough & (wolfe | approximate)
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("c2", [0.9, 0.1])
-def test_every_accepted_step_satisfies_both_wolfe_conditions(name, c2):
-    tx = gradtx.chain(gradtx.scale_by_learning_rate(1.0), gradtx.scale_by_zoom_linesearch(curv_rtol=c2))
+@pytest.mark.parametrize(
+    ("search", "conditions", "c2"),
+    [
+        pytest.param(gradtx.scale_by_zoom_linesearch, strong_wolfe, 0.9, id="zoom-0.9"),
+        pytest.param(gradtx.scale_by_zoom_linesearch, strong_wolfe, 0.1, id="zoom-0.1"),
+        pytest.param(gradtx.scale_by_hager_zhang_linesearch, wolfe_or_approximately, 0.9, id="hager_zhang-0.9"),
+        pytest.param(
+            gradtx.scale_by_hager_zhang_linesearch, wolfe_or_approximately, 0.1, id="hager_zhang-0.1", marks=pytest.mark.full
+        ),
+    ],
+)
+def test_every_accepted_step_satisfies_the_conditions(search, conditions, name, c2):
+    tx = gradtx.chain(gradtx.scale_by_learning_rate(1.0), search(curv_rtol=c2))
 
     @jax.jit
     @jax.vmap
-    def search(numbers):
+    def go(numbers):
         f, zero = lambda t: SHAPES[name](t, *numbers), jnp.zeros(())
         value, slope = jax.value_and_grad(f)(zero)
         update, state = tx.update(slope, tx.init(zero), zero, value_fn=f)
         return value, slope, update, *jax.value_and_grad(f)(update), gradtx.state_get(state, "status")
 
     numbers = np.random.default_rng(4).uniform(0.1, 3, (200, 3))
-    seen = [np.asarray(x) for x in search(jnp.asarray(numbers))]
+    seen = [np.asarray(x) for x in go(jnp.asarray(numbers))]
     value, slope, step, after, end, status = (x[seen[1] < 0] for x in seen)
+    # Along the direction, which is as long as the slope is steep.
     found = status == 0
     assert len(found) > 30
-    assert (after <= value + 1e-4 * step * slope + 1e-12)[found].all()
-    assert (np.abs(end) <= c2 * np.abs(slope) * (1 + 1e-9))[found].all()
+    assert conditions(c2, value, -(slope**2), step / -slope, after, end * -slope)[found].all()
     assert (step[~found] == 0).all()
     # At a kink there may be no step with so little slope; everywhere else one is found.
     assert found.all() or name == "kink"
@@ -238,7 +280,13 @@ def test_every_accepted_step_satisfies_both_wolfe_conditions(name, c2):
 
 
 @pytest.mark.parametrize(
-    "search", [gradtx.scale_by_zoom_linesearch(), gradtx.scale_by_backtracking_linesearch(20)], ids=["zoom", "backtracking"]
+    "search",
+    [
+        gradtx.scale_by_zoom_linesearch(),
+        gradtx.scale_by_hager_zhang_linesearch(),
+        gradtx.scale_by_backtracking_linesearch(20),
+    ],
+    ids=["zoom", "hager_zhang", "backtracking"],
 )
 @pytest.mark.parametrize(
     ("f", "sign", "reason"),
@@ -270,21 +318,22 @@ def test_backtracking_takes_the_first_step_that_decreases_enough():
 
 # minimize
 
+# How many of SciPy's evaluations are allowed; Hager and Zhang's search takes more.
 SOLVERS = pytest.mark.parametrize(
-    ("tx", "method"),
+    ("tx", "method", "most"),
     [
-        (gradtx.bfgs(), "BFGS"),
-        (gradtx.lbfgs(), "L-BFGS-B"),
-        (gradtx.nonlinear_cg(), "CG"),
-        (gradtx.truncated_newton(), "Newton-CG"),
+        pytest.param(gradtx.bfgs(), "BFGS", 1.2, id="bfgs"),
+        pytest.param(gradtx.lbfgs(), "L-BFGS-B", 1.2, id="lbfgs"),
+        pytest.param(gradtx.nonlinear_cg(), "CG", 1.2, id="cg"),
+        pytest.param(gradtx.cg_descent(), "CG", 2.0, id="cg_descent"),
+        pytest.param(gradtx.truncated_newton(), "Newton-CG", 1.2, id="truncated_newton"),
     ],
-    ids=["bfgs", "lbfgs", "cg", "truncated_newton"],
 )
 
 
 @pytest.mark.usefixtures("x64")
 @SOLVERS
-def test_rosenbrock_takes_no_more_evaluations_than_scipy(tx, method):
+def test_rosenbrock_takes_no_more_evaluations_than_scipy(tx, method, most):
     ours = gradtx.minimize(rosenbrock, jnp.array(rosenbrock.start), tx)
     value_and_grad = jax.jit(jax.value_and_grad(rosenbrock))
     product = (lambda x, v: np.asarray(jax.jvp(jax.grad(rosenbrock), (x,), (v,))[1])) if method == "Newton-CG" else None
@@ -297,7 +346,7 @@ def test_rosenbrock_takes_no_more_evaluations_than_scipy(tx, method):
     )
     assert ours.success
     np.testing.assert_allclose(ours.x, [1, 1], atol=1e-4)
-    assert int(ours.evaluations) <= 1.2 * theirs.nfev
+    assert int(ours.evaluations) <= most * theirs.nfev
     assert bool(ours.products > 0) is (method == "Newton-CG")
 
 
@@ -334,12 +383,12 @@ def against_scipy(tx, method, problems):
 @pytest.mark.usefixtures("x64")
 @pytest.mark.filterwarnings("ignore")
 @SOLVERS
-def test_as_many_problems_are_solved_as_by_scipy_with_no_more_evaluations(tx, method):
+def test_as_many_problems_are_solved_as_by_scipy_with_no_more_evaluations(tx, method, most):
     # The set of Moré, Garbow and Hillstrom, and the library's other problems.
     problems = {p.name: p for p in vars(gradtx.problems).values() if isinstance(p, gradtx.problems.Problem)}
     ours, theirs, ratio = against_scipy(tx, method, problems.values())
     assert ours >= theirs
-    assert ratio <= 1.2
+    assert ratio <= most
 
 
 def test_first_order_optimizers_and_averages_work_too():
@@ -425,6 +474,21 @@ def test_a_schedule_a_clip_and_groups_work_around_a_search():
             TypeError,
             r"one real number, it gives float32\[2\]",
         ),
+        (lambda: gradtx.minimize(lambda x: (x, x), 1.0, gradtx.bfgs()), TypeError, "one real number, it gives tuple"),
+        (lambda: gradtx.minimize(lambda x: x * 1j, 1.0, gradtx.bfgs()), TypeError, r"it gives complex64\[\]"),
+        (lambda: gradtx.minimize(3, 1.0, gradtx.bfgs()), TypeError, "fun is 3; it must be a function"),
+        (lambda: gradtx.minimize(jnp.sum, 1.0, gradtx.bfgs(), callback=3), TypeError, "callback is 3"),
+        (lambda: gradtx.minimize(jnp.sum, 1.0, gradtx.bfgs(), max_seconds=-1), ValueError, "max_seconds is -1"),
+        (
+            lambda: gradtx.minimize(jnp.sum, {"a": jnp.ones(2, int)}, gradtx.bfgs()),
+            TypeError,
+            r"start is int32\[2\] at a; give fl",
+        ),
+        (
+            lambda: jax.jit(lambda x: gradtx.minimize(jnp.sum, x, gradtx.bfgs(), max_seconds=1.0).x)(jnp.ones(2)),
+            ValueError,
+            "can't be used inside jit",
+        ),
         (lambda: gradtx.minimize(lambda x: x, 1.0, "bfgs"), TypeError, "optimizer is 'bfgs'"),
         (lambda: gradtx.minimize(jnp.log, jnp.array(-1.0), gradtx.bfgs()), ValueError, "is nan at the start"),
         (lambda: gradtx.minimize(jnp.sum, jnp.ones(2), gradtx.bfgs(), grad_tol=-1), ValueError, "grad_tol is -1"),
@@ -438,6 +502,10 @@ def test_a_schedule_a_clip_and_groups_work_around_a_search():
         (lambda: gradtx.scale_by_backtracking_linesearch(0), ValueError, "max_backtracking_steps = 0"),
         (lambda: gradtx.truncated_newton_step(max_products=0), ValueError, "max_products = 0"),
         (lambda: gradtx.levenberg_marquardt_step(max_trials=0), ValueError, "max_trials = 0"),
+        (lambda: gradtx.scale_by_gauss_newton_cg(max_products=0), ValueError, "max_products = 0"),
+        (lambda: gradtx.scale_by_hager_zhang_linesearch(0), ValueError, "max_linesearch_steps = 0"),
+        (lambda: gradtx.scale_by_hager_zhang_linesearch(slope_rtol=0.5), ValueError, "slope_rtol = 0.5 and curv_rtol = 0.9"),
+        (lambda: gradtx.scale_by_hager_zhang_linesearch(curv_rtol=0.05), ValueError, "slope_rtol = 0.1 and curv_rtol = 0.05"),
         (lambda: gradtx.minimize(jnp.sum, jnp.ones(2), gradtx.gauss_newton()), ValueError, "residual_fn"),
         (lambda: gradtx.newton().update(jnp.ones(2), gradtx.newton().init(jnp.ones(2)), jnp.ones(2)), ValueError, "value_fn"),
     ],
@@ -445,6 +513,30 @@ def test_a_schedule_a_clip_and_groups_work_around_a_search():
 def test_bad_input_says_what_is_wrong(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    ("f", "start", "tx", "reason"),
+    [
+        (jnp.sqrt, 0.0, gradtx.bfgs(), "the function or its gradient is not finite"),
+        (jnp.sqrt, 0.0, gradtx.sgd(0.1), "the function or its gradient is not finite"),
+        (jnp.square, 1.0, gradtx.scale_by_zoom_linesearch(), "the search failed: the direction does not descend"),
+        (jnp.square, 1.0, gradtx.scale_by_hager_zhang_linesearch(), "the search failed: the direction does not descend"),
+        (lambda x: -x, 1.0, gradtx.bfgs(), "the search failed: no step satisfied the conditions"),
+    ],
+    ids=["gradient", "gradient of sgd", "upwards", "upwards, Hager and Zhang", "without end"],
+)
+def test_a_run_that_fails_says_why_and_stays(f, start, tx, reason):
+    result = gradtx.minimize(f, start, tx)
+    assert (result.success, result.reason) == (False, reason)
+    assert float(result.x) == start
+
+
+def test_a_start_that_is_not_finite_is_told_of_a_lane():
+    f = lambda x: jnp.log(x) ** 2
+    batch = jax.vmap(lambda x: gradtx.minimize(f, x, gradtx.bfgs(), grad_tol=1e-3))(jnp.array([2.0, -1.0]))
+    assert batch.success == [True, False]
+    assert batch.reason[1] == "the function or its gradient is not finite"
 
 
 def test_a_gradient_that_does_not_match_its_function_is_found():

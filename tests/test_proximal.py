@@ -15,6 +15,7 @@ MAPS = {
 }
 SETS = {
     "box": (gradtx.projection_box(-0.5, 1.0), lambda x: (x >= -0.5).all() and (x <= 1.0).all()),
+    "half-space": (gradtx.projection_box(0, np.inf), lambda x: (x >= 0).all()),
     "ball": (gradtx.projection_l2_ball(1.5), lambda x: np.linalg.norm(x) <= 1.5 + 1e-9),
     "simplex": (gradtx.projection_simplex(2.0), lambda x: (x >= 0).all() and abs(x.sum() - 2) < 1e-9),
 }
@@ -74,6 +75,36 @@ def test_the_lasso_and_the_elastic_net_are_scikit_learns(method, mix):
 
 
 @pytest.mark.usefixtures("x64")
+def test_the_group_lasso_is_optimal_and_what_descent_by_blocks_finds():
+    rng = np.random.default_rng(4)
+    groups, size, strength = 6, 3, 4.0
+    a = rng.normal(size=(40, groups * size))
+    b = a[:, : 2 * size] @ rng.normal(size=2 * size) + 0.1 * rng.normal(size=40)
+    f = lambda w: jnp.sum((jnp.asarray(a) @ w.ravel() - jnp.asarray(b)) ** 2) / 2
+    tx = gradtx.fista(1 / np.linalg.norm(a, 2) ** 2, gradtx.prox_group_l1(strength))
+    ours = np.asarray(gradtx.minimize(f, jnp.zeros((groups, size)), tx, grad_tol=0.0, step_tol=1e-13, max_steps=20_000).x)
+    gradient = (a.T @ (a @ ours.ravel() - b)).reshape(ours.shape)
+    norms = np.linalg.norm(ours, axis=1)
+    assert 0 < (norms == 0).sum() < groups
+    for w, norm, g in zip(ours, norms, gradient, strict=True):
+        if norm > 0:
+            np.testing.assert_allclose(g, -strength * w / norm, atol=1e-8)
+        else:
+            assert np.linalg.norm(g) <= strength
+    # One group after the other: where it isn't nothing, w = (AᵀA + λ/|w| I)⁻¹ Aᵀ rest, with |w| the root of an equation in one unknown.
+    theirs = np.zeros((groups, size))
+    for _ in range(200):
+        for k in range(groups):
+            own = a[:, k * size : (k + 1) * size]
+            theirs[k] = 0
+            q, c = own.T @ own, own.T @ (b - a @ theirs.ravel())
+            if np.linalg.norm(c) > strength:
+                at = lambda t, q=q, c=c: np.linalg.solve(q + strength / t * np.eye(size), c)
+                theirs[k] = at(scipy.optimize.brentq(lambda t, at=at: np.linalg.norm(at(t)) - t, 1e-12, 1e3, xtol=1e-15))
+    np.testing.assert_allclose(ours, theirs, atol=1e-8)
+
+
+@pytest.mark.usefixtures("x64")
 def test_fista_is_faster():
     rng = np.random.default_rng(3)
     a = rng.normal(size=(30, 30))
@@ -104,6 +135,8 @@ def test_any_optimizer_is_kept_in_a_box_and_ends_where_lbfgsb_does():
         (lambda: gradtx.fista_step(gradtx.sgd(0.1)), TypeError, "is no proximal map"),
         (lambda: gradtx.prox_l1(-1.0), ValueError, "strength"),
         (lambda: gradtx.projection_box(1.0, 0.0), ValueError, "lower = 1.0 is over upper = 0.0"),
+        (lambda: gradtx.projection_box(None, 1.0), TypeError, "None is no bound"),
+        (lambda: gradtx.projection_box("0", 1.0), TypeError, "'0' is no bound"),
         (lambda: gradtx.projection_l2_ball(0.0), ValueError, "radius"),
     ],
 )

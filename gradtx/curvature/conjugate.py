@@ -12,7 +12,15 @@ from gradtx.core.transform import Transform, full_like, saturating_increment
 from gradtx.core.trees import Tree, check_trainable
 from gradtx.core.whole import inner_product, scaled
 
-METHODS = ("fletcher_reeves", "polak_ribiere", "polak_ribiere_plus", "hestenes_stiefel", "dai_yuan", "descent_fletcher_reeves")
+METHODS = (
+    "fletcher_reeves",
+    "polak_ribiere",
+    "polak_ribiere_plus",
+    "hestenes_stiefel",
+    "dai_yuan",
+    "descent_fletcher_reeves",
+    "hager_zhang",
+)
 
 
 class ConjugateState(NamedTuple):
@@ -28,10 +36,11 @@ class scale_by_nonlinear_cg(Transform):
 
     Fletcher–Reeves $\\beta = \\frac{\\|g\\|^2}{\\|g_-\\|^2}$, Polak–Ribière $\\frac{g^\\top y}{\\|g_-\\|^2}$ (with plus: at least 0), Hestenes–Stiefel
     $-\\frac{g^\\top y}{d^\\top y}$, Dai–Yuan $-\\frac{\\|g\\|^2}{d^\\top y}$; or the Fletcher–Reeves that descends whatever the line search, $d \\leftarrow (1 - \\beta \\frac{g^\\top d}{\\|g\\|^2}) g + \\beta d$,
-    for which $g^\\top d = \\|g\\|^2$. It begins again with $d = g$ where the direction would not descend.
+    for which $g^\\top d = \\|g\\|^2$; or Hager–Zhang's $\\max(-\\frac{1}{d^\\top y}(y + 2 d \\frac{\\|y\\|^2}{-d^\\top y})^\\top g, \\frac{-1}{\\|d\\| \\min(0.01, \\|g_-\\|)})$, for which $g^\\top d \\ge \\frac78 \\|g\\|^2$.
+    It begins again with $d = g$ where the direction would not descend.
 
     Args:
-        method: "fletcher_reeves", "polak_ribiere", "polak_ribiere_plus", "hestenes_stiefel", "dai_yuan" or "descent_fletcher_reeves".
+        method: "fletcher_reeves", "polak_ribiere", "polak_ribiere_plus", "hestenes_stiefel", "dai_yuan", "descent_fletcher_reeves" or "hager_zhang".
         restart_every: begins again with $d = g$ every so many steps, 1 or more; never if None.
 
     Returns:
@@ -42,7 +51,8 @@ class scale_by_nonlinear_cg(Transform):
 
     References:
         Fletcher, Reeves (1964). Polak, Ribière (1969). Hestenes, Stiefel (1952). Dai, Yuan (1999). Zhang, Zhou, Li (2006), Global convergence of a
-        modified Fletcher–Reeves conjugate gradient method with Armijo-type line search (the form that descends).
+        modified Fletcher–Reeves conjugate gradient method with Armijo-type line search (the form that descends). Hager, Zhang (2005), A New Conjugate
+        Gradient Method with Guaranteed Descent and an Efficient Line Search.
 
     Example:
         >>> import gradtx, jax.numpy as jnp
@@ -88,8 +98,19 @@ class scale_by_nonlinear_cg(Transform):
         if self.method.startswith("polak_ribiere"):
             beta = _over(inner_product(g, y), inner_product(state.updates, state.updates))
             return jnp.maximum(beta, 0) if self.method.endswith("plus") else beta
+        if self.method == "hager_zhang":
+            return _hager_zhang(g, y, state)
         above = inner_product(g, y) if self.method == "hestenes_stiefel" else squared
         return _over(-above, inner_product(state.direction, y))
+
+
+def _hager_zhang(g: Tree, y: Tree, state: Any) -> jax.Array:
+    """With the paper's d downwards, minus ours."""
+    dy = -inner_product(state.direction, y)
+    twice = 2 * _over(inner_product(y, y), dy)
+    beta = _over(inner_product(y, g) + twice * inner_product(state.direction, g), dy)
+    norm = lambda tree: jnp.sqrt(inner_product(tree, tree))
+    return jnp.maximum(beta, -_over(jnp.ones_like(dy), norm(state.direction) * jnp.minimum(0.01, norm(state.updates))))
 
 
 def _over(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -63,7 +63,8 @@ class scale_by_lbfgs(Transform):
     def start(self, params: Tree) -> ScaleByLBFGSState:
         check_trainable(self, params)
         zero = full_like(params, 0.0, None)
-        stacked = lambda: jax.tree.map(lambda x: jnp.zeros((self.memory_size, *x.shape), x.dtype), zero)
+        # Broadcast from what is sharded, so that the history is too from the first.
+        stacked = lambda: jax.tree.map(lambda x: jnp.broadcast_to(x, (self.memory_size, *x.shape)), zero)
         weights = jnp.zeros(self.memory_size, inner_product(zero, zero).dtype)
         return ScaleByLBFGSState(jnp.zeros((), jnp.int32), copied(params), zero, stacked(), stacked(), weights)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -62,8 +63,15 @@ def start_state(params: Tree) -> LineSearchState:
 class Line:
     """The function from a place in a direction: `start`, and `at(step)`."""
 
-    def __init__(self, who: Any, updates: Tree, params: Tree | None, extra: dict[str, Any]) -> None:
-        self.params, self.direction = need_params(who, params), updates
+    def __init__(
+        self,
+        who: Any,
+        updates: Tree,
+        params: Tree | None,
+        extra: dict[str, Any],
+        onto: Callable[[Tree], Tree] = lambda there: there,
+    ) -> None:
+        self.params, self.direction, self.onto = need_params(who, params), updates, onto
         self.function = jax.value_and_grad(need(who, extra, "value_fn"))
         value, grad = extra.get("value"), extra.get("grad")
         if value is None or grad is None:
@@ -79,7 +87,7 @@ class Line:
 
     def moved(self, by: Tree) -> Point:
         """The function at the end of any move; its slope is still that along the line."""
-        there = jax.tree.map(lambda p, u: cast(cast(p, u.dtype) + u, p.dtype), self.params, by)
+        there = self.onto(jax.tree.map(lambda p, u: cast(cast(p, u.dtype) + u, p.dtype), self.params, by))
         value, grad = self.function(there)
         grad = jax.tree.map(lambda g, u: cast(g, u.dtype), grad, self.direction)
         return Point(jnp.ones((), self.dtype), cast(value, self.dtype), inner_product(grad, self.direction), grad)

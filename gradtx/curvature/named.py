@@ -9,11 +9,15 @@ from gradtx.curvature.bfgs import scale_by_bfgs
 from gradtx.curvature.conjugate import scale_by_nonlinear_cg
 from gradtx.curvature.exact import scale_by_exact_linesearch
 from gradtx.curvature.gauss_newton import levenberg_marquardt_step, scale_by_gauss_newton
+from gradtx.curvature.gauss_newton_cg import scale_by_gauss_newton_cg
+from gradtx.curvature.hager_zhang import scale_by_hager_zhang_linesearch
 from gradtx.curvature.lbfgs import scale_by_lbfgs
+from gradtx.curvature.lbfgsb import lbfgsb_step
 from gradtx.curvature.newton import scale_by_newton, scale_by_saddle_free_newton
 from gradtx.curvature.truncated import truncated_newton_step
 from gradtx.curvature.zoom import scale_by_zoom_linesearch
 from gradtx.transforms.pointwise import scale_by_learning_rate
+from gradtx.transforms.projections import Bound
 from gradtx.typing import Fraction, NonNegative, Positive
 
 
@@ -48,6 +52,40 @@ def lbfgs(
         scale_by_learning_rate(1.0),
         scale_by_zoom_linesearch(max_linesearch_steps, curv_rtol=curv_rtol),
     )
+
+
+@optimizer
+def lbfgsb(
+    lower: Bound = None,
+    upper: Bound = None,
+    memory_size: int = 10,
+    curv_rtol: Fraction = 0.9,
+    max_linesearch_steps: int = 30,
+) -> Transform:
+    """L-BFGS-B: L-BFGS between bounds; see `lbfgsb_step`.
+
+    In `minimize` `grad_tol` is compared with the projected gradient, and a start outside goes to the nearest point inside.
+
+    Args:
+        lower: the least that each parameter may be: a number, or a tree like the parameters with numbers or arrays; None for no bound.
+        upper: the largest, likewise.
+        memory_size: pairs that make the matrix, 1 or more.
+        curv_rtol: $c_2$ of the search.
+        max_linesearch_steps: evaluations a search at most.
+
+    Raises:
+        ValueError: `lower` is over `upper`; an argument is out of range; `update` was called without the parameters or `value_fn`.
+
+    References:
+        Byrd, Lu, Nocedal, Zhu (1995), A Limited Memory Algorithm for Bound Constrained Optimization.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> f = lambda x: jnp.sum((x - jnp.array([0.5, 3.0])) ** 2)
+        >>> gradtx.minimize(f, jnp.zeros(2), gradtx.lbfgsb(0.0, 1.0)).x.tolist()
+        [0.5, 1.0]
+    """
+    return lbfgsb_step(lower, upper, memory_size, curv_rtol, max_linesearch_steps)
 
 
 @optimizer
@@ -109,6 +147,32 @@ def nonlinear_cg(
         scale_by_nonlinear_cg(method, restart_every),
         scale_by_learning_rate(1.0),
         scale_by_zoom_linesearch(max_linesearch_steps, curv_rtol=curv_rtol),
+    )
+
+
+@optimizer
+def cg_descent(curv_rtol: Fraction = 0.9, max_linesearch_steps: int = 50) -> Transform:
+    """CG_DESCENT: Hager and Zhang's conjugate gradients with their search, which goes on where values differ only by rounding.
+
+    Args:
+        curv_rtol: $\\sigma$ of the search, from 0.1 to under 1.
+        max_linesearch_steps: evaluations a search at most.
+
+    Raises:
+        ValueError: an argument is out of range; `update` was called without the parameters or `value_fn`.
+
+    References:
+        Hager, Zhang (2005), A New Conjugate Gradient Method with Guaranteed Descent and an Efficient Line Search.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> gradtx.minimize(lambda x: jnp.sum((x - 1) ** 2), jnp.zeros(3), gradtx.cg_descent()).x.tolist()
+        [1.0, 1.0, 1.0]
+    """
+    return chain(
+        scale_by_nonlinear_cg("hager_zhang"),
+        scale_by_learning_rate(1.0),
+        scale_by_hager_zhang_linesearch(max_linesearch_steps, curv_rtol=curv_rtol),
     )
 
 
@@ -196,6 +260,30 @@ def gauss_newton(damping: NonNegative = 0.0) -> Transform:
         2
     """
     return chain(scale_by_gauss_newton(damping), scale_by_learning_rate(1.0))
+
+
+@optimizer
+def gauss_newton_cg(damping: NonNegative = 0.0, rtol: Fraction = 1e-6, max_products: int = 200) -> Transform:
+    """Gauss and Newton's method for many parameters: full steps by conjugate gradients; see `scale_by_gauss_newton_cg`.
+
+    Args:
+        damping: $\\lambda \\ge 0$, a number or a schedule.
+        rtol: of the conjugate gradients, in [0, 1].
+        max_products: of them, a step at most; 1 or more.
+
+    Raises:
+        ValueError: a number is outside its range; `update` was called without the parameters or `residual_fn`.
+
+    References:
+        Nocedal, Wright (2006), Numerical Optimization, section 10.3.
+
+    Example:
+        >>> import gradtx, jax.numpy as jnp
+        >>> rosenbrock = gradtx.SumOfSquares(lambda x: jnp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]]))
+        >>> gradtx.minimize(rosenbrock, jnp.array([-1.2, 1.0]), gradtx.gauss_newton_cg(), grad_tol=1e-2).success
+        True
+    """
+    return chain(scale_by_gauss_newton_cg(damping, rtol, max_products), scale_by_learning_rate(1.0))
 
 
 @optimizer

@@ -40,16 +40,21 @@ class SumOfSquares:
         return sum((jnp.sum(r * r) / 2 for r in jax.tree.leaves(self.residuals(params))), start=jnp.zeros(()))
 
 
-def linearized(
-    who: Any, updates: Tree, params: Tree | None, extra: dict[str, Any]
-) -> tuple[Any, jax.Array, jax.Array, jax.Array, Any]:
-    """The residuals as a function of a vector, the vector, the residuals there, `[m]`, their Jacobian, `[m, n]`, and the way back."""
+def of_a_vector(who: Any, updates: Tree, params: Tree | None, extra: dict[str, Any]) -> tuple[Any, jax.Array, Any]:
+    """The residuals, `[m]`, as a function of a vector, the vector, `[n]`, and the way back from one to the updates."""
     residual_fn = need(who, extra, "residual_fn")
     flat, there = ravel_pytree(need_params(who, params))
     if jnp.iscomplexobj(flat):
         raise TypeError(f"{type(who).__name__}: takes real parameters; split complex ones by split_real_and_imaginary.")
     wide, back = ravel_pytree(updates)
     function = lambda x: cast(ravel_pytree(residual_fn(there(cast(x, flat.dtype))))[0], wide.dtype)
-    x = cast(flat, wide.dtype)
+    return function, cast(flat, wide.dtype), back
+
+
+def linearized(
+    who: Any, updates: Tree, params: Tree | None, extra: dict[str, Any]
+) -> tuple[Any, jax.Array, jax.Array, jax.Array, Any]:
+    """What `of_a_vector` gives, with the residuals there, `[m]`, and their Jacobian, `[m, n]`, before the way back."""
+    function, x, back = of_a_vector(who, updates, params, extra)
     r, push = jax.linearize(function, x)
     return function, x, r, jax.vmap(push)(jnp.eye(x.size, dtype=x.dtype)).T, back

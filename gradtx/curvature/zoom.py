@@ -67,29 +67,26 @@ class scale_by_zoom_linesearch(Transform):
 
     def apply(self, updates: Tree, state: Any, params: Tree | None = None, **extra: Any) -> tuple[Tree, Any]:
         line = Line(self, updates, params, extra)
-        most = number(self.max_learning_rate, line.dtype)
+        names = ("max_learning_rate", "slope_rtol", "curv_rtol", "stepsize_precision")
+        most, c1, c2, precision = (number(getattr(self, name), line.dtype) for name in names)
         first = jnp.minimum(first_step(self.initial_guess_strategy, state, line), most)
-        begin = _Search.begin(line, first, most)
-
-        def going(search: _Search) -> jax.Array:
-            return ~search.found & ~search.stuck & (search.tried < self.max_linesearch_steps)
-
-        def step(search: _Search) -> _Search:
-            return search.advanced(
-                line,
-                number(self.slope_rtol, line.dtype),
-                number(self.curv_rtol, line.dtype),
-                number(self.stepsize_precision, line.dtype),
-                most,
-            )
-
         status = line.status()
-        search = jax.lax.while_loop(lambda s: going(s) & (status == FOUND), step, begin)
+        search = zoom(line, first, most, c1, c2, precision, jnp.where(status == FOUND, self.max_linesearch_steps, 0))
         status = jnp.where((status == FOUND) & ~search.found, NO_STEP, status)
         return line.finished(search.point, search.tried, status)
 
 
-class _Search(NamedTuple):
+def zoom(line: Line, first: Any, most: Any, c1: Any, c2: Any, precision: Any, tries: Any) -> Search:
+    """Moré and Thuente's search from the step `first`, as far as the step `most`."""
+
+    def going(search: Search) -> jax.Array:
+        return ~search.found & ~search.stuck & (search.tried < tries)
+
+    begin = Search.begin(line, first, most)
+    return jax.lax.while_loop(going, lambda search: search.advanced(line, c1, c2, precision, most), begin)
+
+
+class Search(NamedTuple):
     """Two ends of an interval with a good step between them once `bracketed`; `best` is the one with the lowest value."""
 
     best: Point
@@ -104,17 +101,20 @@ class _Search(NamedTuple):
     first_stage: jax.Array
     found: jax.Array
     stuck: jax.Array
+    at_most: jax.Array  # the longest step decreases enough, and the function still falls there
     tried: jax.Array
     point: Point  # the last that was tried
 
     @classmethod
-    def begin(cls, line: Line, first: jax.Array, most: jax.Array) -> _Search:
+    def begin(cls, line: Line, first: jax.Array, most: jax.Array) -> Search:
         zero, no, yes = jnp.zeros_like(first), jnp.asarray(False), jnp.asarray(True)
         start = line.start
         flat = Point(start.step, start.value, start.slope, ())
-        return cls(flat, flat, first, zero, 5 * first, most, most, 2 * most, no, yes, no, no, jnp.zeros((), jnp.int32), start)
+        return cls(
+            flat, flat, first, zero, 5 * first, most, most, 2 * most, no, yes, no, no, no, jnp.zeros((), jnp.int32), start
+        )
 
-    def advanced(self, line: Line, c1: Any, c2: Any, precision: Any, most: jax.Array) -> _Search:
+    def advanced(self, line: Line, c1: Any, c2: Any, precision: Any, most: jax.Array) -> Search:
         """After one more evaluation."""
         p = line.at(self.step)
         start = line.start
@@ -141,10 +141,11 @@ class _Search(NamedTuple):
         # Where the function isn't finite: half the way back, and never so far again.
         half = self.best.step + 0.5 * (p.step - self.best.step)
         choose = lambda a, b: jax.tree.map(lambda x, y: jnp.where(finite, x, y), a, b)
-        return _Search(
+        return Search(
             *choose((best, other, step, low, high, self.cap, width, width_before, bracketed, first_stage),
                     (self.best, self.other, half, self.low, p.step, p.step, self.width, self.width_before, self.bracketed, self.first_stage)),
             found=found,
+            at_most=finite & at_most,
             stuck=finite & (narrow | at_most) | (half == self.best.step) & ~finite,
             tried=self.tried + 1,
             point=p,

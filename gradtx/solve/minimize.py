@@ -12,10 +12,12 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 
-from gradtx.core.number import cast
+from gradtx.core.number import cast, is_inexact
 from gradtx.core.points import evaluation_params, gradient_params
 from gradtx.core.transform import Transform
+from gradtx.core.trees import path_string
 from gradtx.core.updates import apply_updates
+from gradtx.curvature.lbfgsb import lbfgsb_step
 from gradtx.curvature.line import FOUND, NOT_FINITE, LineSearchState
 from gradtx.curvature.line import REASONS as SEARCH_REASONS
 
@@ -41,7 +43,7 @@ class MinimizeResult(NamedTuple):
         x: the parameters to evaluate.
         fun: the value there.
         aux: what the function gave besides; None without `has_aux`.
-        grad_norm: the largest size of a component of the gradient.
+        grad_norm: the largest size of a component of the gradient; of the projected one with `lbfgsb`.
         steps: taken.
         evaluations: of the function and its gradient together.
         products: with the Hessian, by methods that count them.
@@ -105,15 +107,15 @@ def minimize(
     """Minimizes a function with any optimizer, as one compiled loop, until a tolerance is met.
 
     It can be called inside `jit`, and mapped over starts, hyperparameters or data: lanes that are done wait for the others. Its solution can be
-    differentiated with respect to what `fun` closes over, by the implicit function theorem $\\mathrm{d}x = -H^{-1}\\,\\mathrm{d}\\nabla f$, whatever the
-    optimizer did on the way.
+    differentiated with respect to what `fun` closes over (and the bounds of `lbfgsb`), by the implicit function theorem
+    $\\mathrm{d}x = -H^{-1}\\,\\mathrm{d}\\nabla f$, whatever the optimizer did on the way.
 
     Args:
         fun: from the parameters to a scalar (and something besides, with `has_aux`); with an attribute `residuals`, as `SumOfSquares` has, if the
             optimizer needs those.
         start: a tree of floats, in whose dtype all is done.
         optimizer: any transformation, of first order or with a search of its own.
-        grad_tol: ends when no component of the gradient is larger; 0 for never.
+        grad_tol: ends when no component of the gradient (the projected one, with `lbfgsb`) is larger; 0 for never.
         step_tol: ends when no parameter changes by more than this part of `1 + |x|`.
         value_tol: ends when the value changes by no more than this part of `1 + |f|`.
         max_steps: ends without success after so many.
@@ -138,41 +140,50 @@ def minimize(
         >>> round(float(nearest(2.0)), 4), round(float(jax.grad(nearest)(2.0)), 3)
         (2.0, 1.0)
     """
+    _check_calls(fun, callback, max_seconds)
     start = jax.tree.map(jnp.asarray, start)
     _check(fun, start, optimizer, has_aux, grad_tol, step_tol, value_tol, max_steps)
     value_fn = (lambda x: fun(x)[0]) if has_aux else fun
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((start, optimizer)))
+    watched = callback is not None or max_seconds is not None
     if not traced:
         _check_start(value_fn, start, check_gradient)
+    elif watched:
+        raise ValueError(
+            "minimize: callback and max_seconds run in Python, step by step; they can't be used inside jit, vmap or grad."
+        )
     limits = (grad_tol, step_tol, value_tol)
 
     def solve(_: Any, first: Any) -> tuple[Any, Any]:
         carry = _begin(value_fn, optimizer, first, grad_tol)
-        if callback is None and max_seconds is None:
-            carry = _advance(value_fn, optimizer, limits, carry, max_steps)
-        else:
+        if watched:
             carry = _watched(value_fn, optimizer, limits, carry, max_steps, max_seconds, callback)
+        else:
+            carry = _advance(value_fn, optimizer, limits, carry, max_steps)
         status = jnp.where(carry.status == RUNNING, STEPS, carry.status)
         x = evaluation_params(optimizer, carry.state, carry.params)
         # Counts as floats: custom_root takes derivatives of what comes beside the solution, and integers have none.
         return x, (
-            carry.grad,
+            _residual(optimizer, carry.state, x, carry.grad),
             *(cast(n, jnp.float32) for n in (carry.steps, carry.evaluations, _products(optimizer, carry.state), status)),
         )
 
-    if callback is not None or max_seconds is not None:
-        x, (grad, *counts) = solve(None, start)
+    if watched:
+        x, (residual, *counts) = solve(None, start)
     else:
-        x, (grad, *counts) = jax.lax.custom_root(jax.grad(value_fn), start, solve, _tangent_solve, has_aux=True)
+        zero = lambda x: _residual(optimizer, optimizer.init(x), x, jax.grad(value_fn)(x))
+        tangents = functools.partial(_tangent_solve, _between_bounds(optimizer, optimizer.init(start)) is None)
+        x, (residual, *counts) = jax.lax.custom_root(zero, start, solve, tangents, has_aux=True)
     value, aux = fun(x) if has_aux else (fun(x), None)
-    return MinimizeResult(x, value, aux, _largest(grad), *(n.astype(jnp.int32) for n in counts))
+    return MinimizeResult(x, value, aux, _largest(residual), *(n.astype(jnp.int32) for n in counts))
 
 
 def _begin(fun: Callable[..., Any], optimizer: Transform, start: Any, grad_tol: float) -> _Carry:
     state = optimizer.init(start)
     value, grad = jax.value_and_grad(fun)(gradient_params(optimizer, state, start))
     zero = jnp.zeros((), jnp.int32)
-    status = jnp.where(_largest(grad) <= grad_tol, GRADIENT, RUNNING).astype(jnp.int32)
+    flat = _largest(_residual(optimizer, state, start, grad)) <= grad_tol
+    status = jnp.where(flat, GRADIENT, RUNNING).astype(jnp.int32)
     return _Carry(start, state, value, grad, zero, zero + 1, status, jnp.asarray(True))
 
 
@@ -200,7 +211,7 @@ def _step(fun: Callable[..., Any], optimizer: Transform, limits: Any, c: _Carry)
     moved = jax.tree.map(lambda u, p: jnp.abs(cast(u, p.dtype)) / (1 + jnp.abs(p)), updates, c.params)
     status = jnp.where(jnp.abs(value - c.value) <= value_tol * (1 + jnp.abs(value)), VALUE, RUNNING) if value_tol else RUNNING
     status = jnp.where(_largest(moved) <= step_tol, STEP, status) if step_tol else status
-    flat = _largest(grad) <= grad_tol
+    flat = _largest(_residual(optimizer, state, params, grad)) <= grad_tol
     if search is None and not _same(at, judged := evaluation_params(optimizer, state, params)):
         # The gradient was taken elsewhere; what counts is the one where the result will be.
         flat, more = jax.lax.cond(flat, lambda: (_largest(jax.grad(fun)(judged)) <= grad_tol, 1), lambda: (False, 0))
@@ -231,33 +242,43 @@ def _watched(fun: Any, optimizer: Any, limits: Any, carry: _Carry, most: int, se
 
 def _last_search(optimizer: Transform, state: Any) -> LineSearchState | None:
     """The state of the search that has the last word on the update, so that it knows value and gradient where the step ends."""
-    last = _last(optimizer, state)
+    _, last = _last(optimizer, state)
     search = last if isinstance(last, LineSearchState) else getattr(last, "search", None)
     return search if isinstance(search, LineSearchState) else None
 
 
 def _products(optimizer: Transform, state: Any) -> Any:
-    return getattr(_last(optimizer, state), "products", jnp.zeros((), jnp.int32))
+    return getattr(_last(optimizer, state)[1], "products", jnp.zeros((), jnp.int32))
 
 
-def _last(optimizer: Transform, state: Any) -> Any:
-    """The state of the last piece, at any depth."""
+def _residual(optimizer: Transform, state: Any, params: Any, grad: Any) -> Any:
+    """What is nothing at a solution: the gradient, but for methods between bounds, which say what."""
+    last = _between_bounds(optimizer, state)
+    return grad if last is None else last.residual(params, grad)
+
+
+def _between_bounds(optimizer: Transform, state: Any) -> lbfgsb_step | None:
+    last, _ = _last(optimizer, state)
+    return last if isinstance(last, lbfgsb_step) else None
+
+
+def _last(optimizer: Transform, state: Any) -> tuple[Transform, Any]:
+    """The last piece, at any depth, and its state."""
     part, inner = optimizer.resolve(state.step), state.inner
     while below := list(part.parts(inner).values()):
         part, inner = below[-1]
-    return inner
+    return part, inner
 
 
-def _tangent_solve(product: Callable[[Any], Any], y: Any) -> Any:
-    """The system with the Hessian at the solution: as a matrix while that is small."""
+def _tangent_solve(symmetric: bool, product: Callable[[Any], Any], y: Any) -> Any:
+    """The system with the derivative of the residual, the Hessian but between bounds, at the solution: as a matrix while that is small."""
     flat, back = ravel_pytree(y)
     apply = lambda v: ravel_pytree(product(back(v)))[0]
     if flat.size <= 200:
         return back(jnp.linalg.solve(jax.vmap(apply)(jnp.eye(flat.size, dtype=flat.dtype)).T, flat))
-    solve = lambda apply, v: jax.scipy.sparse.linalg.cg(apply, v, tol=float(10 * jnp.finfo(v.dtype).eps), maxiter=10 * v.size)[
-        0
-    ]
-    return back(jax.lax.custom_linear_solve(apply, flat, solve, symmetric=True))
+    method = jax.scipy.sparse.linalg.cg if symmetric else jax.scipy.sparse.linalg.bicgstab
+    solve = lambda apply, v: method(apply, v, tol=float(10 * jnp.finfo(v.dtype).eps), maxiter=10 * v.size)[0]
+    return back(jax.lax.custom_linear_solve(apply, flat, solve, solve, symmetric))
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -274,6 +295,14 @@ def _each(status: Any, f: Callable[[int], Any]) -> Any:
     return f(int(status)) if jnp.ndim(status) == 0 else [_each(s, f) for s in status]
 
 
+def _check_calls(fun: Any, callback: Any, max_seconds: Any) -> None:
+    for name, f in (("fun", fun), ("callback", callback)):
+        if not callable(f) and not (f is None and name == "callback"):
+            raise TypeError(f"minimize: {name} is {f!r}; it must be a function.")
+    if max_seconds is not None and not max_seconds > 0:
+        raise ValueError(f"minimize: max_seconds is {max_seconds!r}; it must be over 0, or None.")
+
+
 def _check(
     fun: Any, start: Any, optimizer: Any, has_aux: bool, grad_tol: Any, step_tol: Any, value_tol: Any, max_steps: Any
 ) -> None:
@@ -284,6 +313,10 @@ def _check(
             raise ValueError(f"minimize: {name} is {x!r}; it must be 0 or more.")
     if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 0:
         raise ValueError(f"minimize: max_steps is {max_steps!r}; it must be a whole number, 0 or more.")
+    for path, x in jax.tree_util.tree_leaves_with_path(start):
+        if not is_inexact(x.dtype):
+            where = f" at {path_string(path)}" if path else ""
+            raise TypeError(f"minimize: start is {x.dtype}{list(x.shape)}{where}; give floats, which can be moved a little.")
     out = jax.eval_shape(fun, start)
     if has_aux and not (isinstance(out, tuple) and len(out) == 2):
         raise TypeError("minimize: with has_aux the function must give a pair (value, aux).")

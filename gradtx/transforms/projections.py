@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
-from gradtx.core.number import number
+from gradtx.core.fields import Leaf
+from gradtx.core.number import is_inexact, number
 from gradtx.core.prox import Prox
-from gradtx.typing import PositiveReal, Real
+from gradtx.typing import PositiveReal
+
+# Where parameters end: a number, which may be infinite, or arrays of them.
+Bound = Annotated[Any, Leaf()]
+
+
+def check_bounds(who: Any, lower: Any, upper: Any) -> None:
+    """Raises unless two trees of bounds hold numbers, and those of the lower, where they are known, aren't over those of the upper."""
+    for bound in (lower, upper):
+        for x in jax.tree.leaves(bound):
+            if not isinstance(x, float | int) and not is_inexact(getattr(x, "dtype", bool)):
+                raise TypeError(f"{type(who).__name__}: {x!r} is no bound; give numbers, or arrays of floats.")
+    low, high = jax.tree.leaves(lower), jax.tree.leaves(upper)
+    if len(low) == len(high) and not any(isinstance(x, Tracer) for x in low + high):
+        for a, b in zip(low, high, strict=True):
+            if not (jnp.asarray(a) <= jnp.asarray(b)).all():
+                raise ValueError(f"{type(who).__name__}: lower = {lower!r} is over upper = {upper!r}.")
 
 
 class projection_box(Prox):
@@ -16,13 +35,14 @@ class projection_box(Prox):
 
     Args:
         lower: any number, $-\\infty$ for none.
-        upper: not under `lower`.
+        upper: not under `lower`; $\\infty$ for none.
 
     Returns:
         A value for `proximal`, `proximal_gradient` and `fista`.
 
     Raises:
         ValueError: `lower` is over `upper`.
+        TypeError: one is no number.
 
     References:
         Parikh, Boyd (2014), Proximal Algorithms, section 6.2.4.
@@ -33,12 +53,13 @@ class projection_box(Prox):
         [-1.0, 0.5]
     """
 
-    lower: Real
-    upper: Real
+    lower: Bound
+    upper: Bound
 
     def check(self) -> None:
-        if isinstance(self.lower, float) and isinstance(self.upper, float) and self.lower > self.upper:
-            raise ValueError(f"projection_box: lower = {self.lower} is over upper = {self.upper}.")
+        if self.lower is None or self.upper is None:
+            raise TypeError("projection_box: None is no bound; an infinite one is none.")
+        check_bounds(self, self.lower, self.upper)
 
     def apply(self, x: Any, step: Any) -> Any:
         return jnp.clip(x, number(self.lower, x.dtype), number(self.upper, x.dtype))
