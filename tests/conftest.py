@@ -7,10 +7,6 @@ import pytest
 
 FULL = os.environ.get("GRADTX_FULL") == "1"
 
-# Most of the time goes into compiling small programs that run once: at reduced sizes XLA spends less of it.
-if not FULL:
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
-
 # What runs over a mesh has eight devices to run on; all else stays on the first.
 jax.config.update("jax_num_cpu_devices", 8)
 
